@@ -1,0 +1,88 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/quorate/quorate/api/v1alpha1"
+	"github.com/quorate/quorate/internal/plan"
+	"github.com/quorate/quorate/internal/state"
+)
+
+// report writes the status once, if it changed, and then tells in events what happened.
+func (r *EtcdClusterReconciler) report(ctx context.Context, c *state.Cluster, d plan.Decision, o outcome) error {
+	obj := c.Object.DeepCopy()
+	before := obj.Status.DeepCopy()
+	obj.Status = status(c, d, o)
+	r.Metrics.observe(c, d)
+	if !equality.Semantic.DeepEqual(before, &obj.Status) {
+		if err := r.Client.Status().Update(ctx, obj); err != nil {
+			return fmt.Errorf("write the status: %w", err)
+		}
+	}
+	if o.done {
+		log.FromContext(ctx).Info("Done", "step", d.Step.String(), "reason", d.Reason)
+		r.Events.Eventf(obj, nil, corev1.EventTypeNormal, d.Activity, actionOf(d.Step), "%s: %s", d.Step, d.Reason)
+	}
+	for _, cond := range obj.Status.Conditions {
+		r.tellTransition(ctx, obj, meta.FindStatusCondition(before.Conditions, cond.Type), cond)
+	}
+	return nil
+}
+
+// tellTransition emits an event when a condition changed its status or reason. Progressing is left out: its steps
+// have events of their own, and what it waits for is in its message; except for what a person must mend.
+func (r *EtcdClusterReconciler) tellTransition(
+	ctx context.Context, obj *v1alpha1.EtcdCluster, was *metav1.Condition, is metav1.Condition,
+) {
+	if was != nil && was.Status == is.Status && was.Reason == is.Reason {
+		return
+	}
+	kind := corev1.EventTypeNormal
+	switch {
+	case is.Type == v1alpha1.ConditionProgressing && !needsPerson(is.Reason):
+		return
+	case is.Type == v1alpha1.ConditionReady:
+		return
+	case was == nil && is.Type == v1alpha1.ConditionAvailable && is.Status != metav1.ConditionTrue,
+		was == nil && is.Type == v1alpha1.ConditionDegraded && is.Status != metav1.ConditionTrue:
+		return
+	case is.Type == v1alpha1.ConditionAvailable && is.Status != metav1.ConditionTrue,
+		is.Type == v1alpha1.ConditionDegraded && is.Status == metav1.ConditionTrue,
+		is.Type == v1alpha1.ConditionProgressing:
+		kind = corev1.EventTypeWarning
+	}
+	log.FromContext(ctx).Info("Condition changed", "condition", is.Type, "status", is.Status, "reason", is.Reason,
+		"message", is.Message)
+	r.Events.Eventf(obj, nil, kind, is.Reason, "Observe", "%s is %s: %s", is.Type, is.Status, truncate(is.Message, 900))
+}
+
+// needsPerson tells that nothing goes on until a person does something.
+func needsPerson(reason string) bool {
+	switch reason {
+	case v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonOwnershipConflict, v1alpha1.ReasonWrongClusterID,
+		v1alpha1.ReasonMemberLost, v1alpha1.ReasonVolumeWiped, v1alpha1.ReasonUnmanagedMember,
+		v1alpha1.ReasonRolloutNotSupported, v1alpha1.ReasonActionFailed:
+		return true
+	default:
+		return false
+	}
+}
+
+// actionOf is the name of the step's type: what events call the action.
+func actionOf(s plan.Step) string { return reflect.TypeOf(s).Name() }
+
+// truncate cuts a message at n bytes: events take 1024, conditions 32768.
+func truncate(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return s[:n] + "..."
+}

@@ -1,0 +1,106 @@
+// Package build compiles the binaries and packs the images that the local Kubernetes consists of, once for each
+// version, into a cache outside the checkout.
+package build
+
+import (
+	"path/filepath"
+	"strings"
+)
+
+// Versions of what is compiled; the modules below hack/tools pin the same ones.
+const (
+	KubernetesVersion = "v1.36.3"
+	CoreDNSVersion    = "1.15.0"
+)
+
+// EtcdVersions are the etcd releases whose images are packed; the control plane runs on the last one.
+func EtcdVersions() []string { return []string{"3.5.35", "3.6.16", "3.7.3"} }
+
+// binaries is one set of programs that are built together from one module.
+type binaries struct {
+	name    string
+	version string
+	// module is the directory of the module, relative to hack.
+	module string
+	// sources are directories, relative to hack, whose files are part of the cache key beside go.mod and go.sum.
+	sources []string
+	ldflags string
+	// packages maps import paths to the names of the programs.
+	packages map[string]string
+}
+
+func kubernetes() binaries {
+	programs := map[string]string{}
+	for _, name := range []string{
+		"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl",
+	} {
+		programs["k8s.io/kubernetes/cmd/"+name] = name
+	}
+	return binaries{
+		name: "kubernetes", version: KubernetesVersion, module: "tools/kubernetes", packages: programs,
+		ldflags: "-s -w -X k8s.io/component-base/version.gitVersion=" + KubernetesVersion,
+	}
+}
+
+func etcd(version string) binaries {
+	minor := version[:strings.LastIndexByte(version, '.')]
+	return binaries{
+		name: "etcd", version: "v" + version, module: "tools/etcd-" + minor, ldflags: "-s -w",
+		packages: map[string]string{
+			"go.etcd.io/etcd/server/v3":  "etcd",
+			"go.etcd.io/etcd/etcdctl/v3": "etcdctl",
+			"go.etcd.io/etcd/etcdutl/v3": "etcdutl",
+		},
+	}
+}
+
+func coreDNS() binaries {
+	return binaries{
+		name: "coredns", version: "v" + CoreDNSVersion, module: "tools/coredns", ldflags: "-s -w",
+		sources:  []string{"tools/coredns"},
+		packages: map[string]string{".": "coredns"},
+	}
+}
+
+// helpers are the small programs of our own that run inside the cluster or beside it.
+func helpers() binaries {
+	return binaries{
+		name: "helpers", version: "v1", module: "kube", ldflags: "-s -w",
+		sources: []string{"kube/cmd", "kube/internal/storage", "kube/internal/volume", "kube/internal/command"},
+		packages: map[string]string{
+			"./cmd/pause":              "pause",
+			"./cmd/volume-provisioner": "volume-provisioner",
+		},
+	}
+}
+
+// Artifacts says where the built things are.
+type Artifacts struct {
+	kubernetes string
+	etcd       map[string]string
+	coreDNS    string
+	helpers    string
+	// ImageStore is a containerd root with the images that every node needs.
+	ImageStore string
+}
+
+// Kubernetes is the path of a program of Kubernetes, such as "kubelet".
+func (a Artifacts) Kubernetes(program string) string { return filepath.Join(a.kubernetes, program) }
+
+// Etcd is the path of etcd, etcdctl or etcdutl of the version that the control plane runs on.
+func (a Artifacts) Etcd(program string) string {
+	versions := EtcdVersions()
+	return filepath.Join(a.etcd[versions[len(versions)-1]], program)
+}
+
+// Provisioner is the path of the volume provisioner.
+func (a Artifacts) Provisioner() string { return filepath.Join(a.helpers, "volume-provisioner") }
+
+// References of the images that the cluster itself uses.
+const (
+	PauseImage   = "quorate.local/pause:1"
+	CoreDNSImage = "quorate.local/coredns:" + CoreDNSVersion
+)
+
+// EtcdImage is the official reference of an etcd release.
+func EtcdImage(version string) string { return "gcr.io/etcd-development/etcd:v" + version }

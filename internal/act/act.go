@@ -1,0 +1,92 @@
+// Package act executes what the plan decides, one file for each kind of step. Every step is idempotent, and before
+// anything irreversible the cluster is observed live and planned again: only the very same step is done.
+package act
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/quorate/quorate/api/v1alpha1"
+	"github.com/quorate/quorate/internal/etcd"
+	"github.com/quorate/quorate/internal/observe"
+	"github.com/quorate/quorate/internal/plan"
+	"github.com/quorate/quorate/internal/state"
+)
+
+// Executor executes steps.
+type Executor struct {
+	// Client reads from the cache and writes.
+	Client client.Client
+	// Live reads from the API server itself.
+	Live client.Reader
+	// Etcd hands out clients of members.
+	Etcd etcd.Dialer
+	// Observer makes the live observation before something irreversible.
+	Observer *observe.Observer
+	// Expect remembers own writes.
+	Expect *Expectations
+	// NewToken makes the token of a bootstrap, unique for ever.
+	NewToken func() string
+}
+
+// Do executes one step on the cluster as it was observed. See Later for errors that are none.
+func (e *Executor) Do(ctx context.Context, c *state.Cluster, step plan.Step) error {
+	if plan.Irreversible(step) {
+		live, err := e.confirm(ctx, c, step)
+		if err != nil {
+			return err
+		}
+		c = live
+	}
+	w := &writer{Client: e.Client, live: e.Live, expect: e.Expect, cluster: c.Object}
+	switch s := step.(type) {
+	case plan.CreateLatch, plan.RestoreLatch, plan.RestartBootstrap, plan.FormLatch, plan.RecordVersion:
+		return e.latch(ctx, w, c, step)
+	case plan.AddLearner, plan.Promote, plan.MoveLeader, plan.RemoveMember:
+		return e.membership(ctx, c, step)
+	case plan.ApplyServices:
+		return applyServices(ctx, w, s)
+	case plan.ApplyDisruptionBudget:
+		return applyDisruptionBudget(ctx, w, s)
+	case plan.ApplyOwners:
+		return applyOwners(ctx, w, c, s)
+	case plan.StartMembers:
+		return startMembers(ctx, w, s)
+	case plan.DeletePod:
+		return deletePod(ctx, w, c, s)
+	case plan.DeleteVolume:
+		return deleteVolume(ctx, w, c, s)
+	default:
+		return record(ctx, w, step)
+	}
+}
+
+// confirm observes live, plans again, and returns the live observation if the very same step results.
+func (e *Executor) confirm(ctx context.Context, c *state.Cluster, step plan.Step) (*state.Cluster, error) {
+	var obj v1alpha1.EtcdCluster
+	if err := e.Live.Get(ctx, client.ObjectKeyFromObject(c.Object), &obj); err != nil {
+		return nil, fmt.Errorf("read the EtcdCluster: %w", err)
+	}
+	if obj.UID != c.Object.UID {
+		return nil, fmt.Errorf("the EtcdCluster is another one by now: %w", errChanged)
+	}
+	var ns corev1.Namespace
+	if err := e.Live.Get(ctx, client.ObjectKey{Name: obj.Namespace}, &ns); err != nil {
+		return nil, fmt.Errorf("read the namespace: %w", err)
+	}
+	if ns.DeletionTimestamp != nil {
+		return nil, fmt.Errorf("the namespace is being deleted: %w", errChanged)
+	}
+	live, err := e.Observer.Observe(ctx, e.Live, &obj)
+	if err != nil {
+		return nil, err
+	}
+	if d := plan.Next(live); !reflect.DeepEqual(d.Step, step) {
+		return nil, fmt.Errorf("%q is not what the live state asks for: %w", step, errChanged)
+	}
+	return live, nil
+}

@@ -1,0 +1,59 @@
+package act
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/quorate/quorate/internal/etcd"
+)
+
+// ErrConflict means that an object of a name that the cluster needs belongs to something else.
+var ErrConflict = errors.New("ownership conflict")
+
+// errChanged means that the world is no longer as the plan saw it: observe again.
+var errChanged = errors.New("changed since it was observed")
+
+// etcdRetry is how long to wait after etcd answered "later". What ends the wait (members connected for 5 s, a learner
+// in sync) gives no event.
+const etcdRetry = time.Second
+
+// Later tells whether the step is merely to be tried again, after how long, and why: etcd says "later", or the world
+// has changed since it was observed. Such a step is no failure.
+func Later(err error) (after time.Duration, later bool) {
+	switch {
+	case err == nil:
+		return 0, false
+	case errors.Is(err, etcd.ErrLater), errors.Is(err, etcd.ErrTooManyLearners):
+		return etcdRetry, true
+	case errors.Is(err, errChanged), apierrors.IsConflict(err), apierrors.IsAlreadyExists(err), apierrors.IsNotFound(err),
+		errors.Is(err, etcd.ErrExists), errors.Is(err, etcd.ErrNotLearner), errors.Is(err, etcd.ErrNotFound),
+		errors.Is(err, etcd.ErrNotLeader):
+		return 100 * time.Millisecond, true
+	case NamespaceGone(err):
+		return time.Minute, true
+	default:
+		return 0, false
+	}
+}
+
+// NamespaceGone tells that the namespace is being deleted: nothing can be created in it any more.
+func NamespaceGone(err error) bool {
+	return apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
+}
+
+func kindOf(obj client.Object) string {
+	if k := obj.GetObjectKind().GroupVersionKind().Kind; k != "" {
+		return k
+	}
+	return reflect.TypeOf(obj).Elem().Name()
+}
+
+func notLeader(name string) error {
+	return fmt.Errorf("no connection to the leader %s: %w", name, errChanged)
+}

@@ -1,0 +1,142 @@
+package act
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strconv"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// liveCheckAfter is how long the cache may lack a write before the API server itself is asked what became of it: the
+// object may have been deleted, or lost the label by which the cache selects.
+const liveCheckAfter = 2 * time.Second
+
+// Expectations remember the operator's own writes until the cache shows them, so that no decision is made on a view
+// from before them. They live in memory: after a restart the cache starts from a fresh list.
+type Expectations struct {
+	cached client.Reader
+	live   client.Reader
+	now    func() time.Time
+
+	mu      sync.Mutex
+	pending map[client.ObjectKey]map[expectationKey]expectation
+}
+
+type expectationKey struct {
+	kind reflect.Type
+	name client.ObjectKey
+}
+
+type expectation struct {
+	uid     types.UID
+	version uint64 // resource version of the write; 0 when the object was deleted
+	since   time.Time
+}
+
+// NewExpectations checks against cached, and against live when the cache takes long.
+func NewExpectations(cached, live client.Reader, now func() time.Time) *Expectations {
+	return &Expectations{cached: cached, live: live, now: now,
+		pending: map[client.ObjectKey]map[expectationKey]expectation{}}
+}
+
+// Wrote remembers a write for the cluster, with the object as the API server returned it.
+func (e *Expectations) Wrote(cluster client.ObjectKey, obj client.Object) {
+	version, err := strconv.ParseUint(obj.GetResourceVersion(), 10, 64)
+	if err != nil {
+		return
+	}
+	e.add(cluster, obj, expectation{uid: obj.GetUID(), version: version, since: e.now()})
+}
+
+// Deleted remembers a deletion that the API server accepted.
+func (e *Expectations) Deleted(cluster client.ObjectKey, obj client.Object) {
+	e.add(cluster, obj, expectation{uid: obj.GetUID(), since: e.now()})
+}
+
+func (e *Expectations) add(cluster client.ObjectKey, obj client.Object, x expectation) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.pending[cluster] == nil {
+		e.pending[cluster] = map[expectationKey]expectation{}
+	}
+	e.pending[cluster][expectationKey{reflect.TypeOf(obj), client.ObjectKeyFromObject(obj)}] = x
+}
+
+// Forget drops what is remembered of a cluster that is gone.
+func (e *Expectations) Forget(cluster client.ObjectKey) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.pending, cluster)
+}
+
+// Unsettled names a write that the cache does not show yet; empty when it shows all of them.
+func (e *Expectations) Unsettled(ctx context.Context, cluster client.ObjectKey) (string, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for key, x := range e.pending[cluster] {
+		settled, err := e.settled(ctx, key, x)
+		if err != nil {
+			return "", err
+		}
+		if !settled {
+			return fmt.Sprintf("%s %s", key.kind.Elem().Name(), key.name.Name), nil
+		}
+		delete(e.pending[cluster], key)
+	}
+	return "", nil
+}
+
+func (e *Expectations) settled(ctx context.Context, key expectationKey, x expectation) (bool, error) {
+	seen, err := read(ctx, e.cached, key)
+	if err != nil || x.shownBy(seen) {
+		return err == nil, err
+	}
+	if e.now().Sub(x.since) < liveCheckAfter {
+		return false, nil
+	}
+	now, err := read(ctx, e.live, key)
+	if err != nil {
+		return false, err
+	}
+	gone := now == nil || now.GetUID() != x.uid
+	hidden := seen == nil && now != nil && x.shownBy(now)
+	return gone && seen == nil || hidden, nil
+}
+
+// shownBy tells whether the object, as it was read, is not from before the write.
+func (x expectation) shownBy(obj client.Object) bool {
+	deleted := x.version == 0
+	switch {
+	case obj == nil:
+		return deleted
+	case obj.GetUID() != x.uid:
+		// Another object of the same name came after ours.
+		return deleted
+	case deleted:
+		return obj.GetDeletionTimestamp() != nil
+	default:
+		version, err := strconv.ParseUint(obj.GetResourceVersion(), 10, 64)
+		return err != nil || version >= x.version
+	}
+}
+
+func read(ctx context.Context, reader client.Reader, key expectationKey) (client.Object, error) {
+	obj, ok := reflect.New(key.kind.Elem()).Interface().(client.Object)
+	if !ok {
+		return nil, fmt.Errorf("%s is no Kubernetes object", key.kind)
+	}
+	switch err := reader.Get(ctx, key.name, obj); {
+	case apierrors.IsNotFound(err):
+		return nil, nil //nolint:nilnil // no object is an answer
+	case err != nil:
+		return nil, fmt.Errorf("read %s %s: %w", key.kind.Elem().Name(), key.name.Name, err)
+	default:
+		return obj, nil
+	}
+}

@@ -1,0 +1,101 @@
+package act
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/quorate/quorate/internal/plan"
+	"github.com/quorate/quorate/internal/resources"
+	"github.com/quorate/quorate/internal/state"
+)
+
+// applyServices keeps the Services that are wanted and deletes the members' Services that are not.
+func applyServices(ctx context.Context, w *writer, s plan.ApplyServices) error {
+	desired := []*corev1.Service{resources.PeerService(w.cluster)}
+	if s.Clients {
+		desired = append(desired, resources.ClientService(w.cluster))
+	}
+	for _, slot := range s.Slots {
+		desired = append(desired, resources.MemberService(w.cluster, slot))
+	}
+	wanted := map[string]bool{}
+	for _, d := range desired {
+		wanted[d.Name] = true
+		seen := &corev1.Service{}
+		err := w.apply(ctx, d, seen, func() bool { return equality.Semantic.DeepDerivative(d.Spec, seen.Spec) })
+		if err != nil {
+			return err
+		}
+	}
+	var list corev1.ServiceList
+	if err := w.List(ctx, &list, client.InNamespace(w.cluster.Namespace),
+		client.MatchingLabels{resources.LabelCluster: w.cluster.Name}); err != nil {
+		return fmt.Errorf("list the Services: %w", err)
+	}
+	for i := range list.Items {
+		svc := &list.Items[i]
+		if wanted[svc.Name] || !metav1.IsControlledBy(svc, w.cluster) || svc.DeletionTimestamp != nil {
+			continue
+		}
+		if svc.Labels[resources.ComponentLabel] != resources.ComponentMemberService {
+			continue
+		}
+		if err := w.remove(ctx, svc); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func applyDisruptionBudget(ctx context.Context, w *writer, s plan.ApplyDisruptionBudget) error {
+	if s.MinAvailable > 0 {
+		d, seen := resources.DisruptionBudget(w.cluster, s.MinAvailable), &policyv1.PodDisruptionBudget{}
+		return w.apply(ctx, d, seen, func() bool { return equality.Semantic.DeepDerivative(d.Spec, seen.Spec) })
+	}
+	seen := &policyv1.PodDisruptionBudget{}
+	err := w.Get(ctx, clientKey(w.cluster.Namespace, resources.DisruptionBudgetName(w.cluster.Name)), seen)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("read the PodDisruptionBudget: %w", err)
+	case !metav1.IsControlledBy(seen, w.cluster) || seen.DeletionTimestamp != nil:
+		return nil
+	}
+	return w.remove(ctx, seen)
+}
+
+// applyOwners makes the EtcdCluster own its volumes and latch, or nobody, as reclaimPolicy says.
+func applyOwners(ctx context.Context, w *writer, c *state.Cluster, s plan.ApplyOwners) error {
+	if c.Latch != nil {
+		cm := &corev1.ConfigMap{}
+		cm.Namespace, cm.Name = w.cluster.Namespace, resources.LatchName(w.cluster.Name)
+		err := w.change(ctx, cm, c.Latch.UID, func() { resources.SetOwner(cm, w.cluster, s.Owned) })
+		if err != nil {
+			return err
+		}
+	}
+	volumes := slices.Clone(c.Leftovers.Volumes)
+	for _, m := range c.Members {
+		if m.Volume != nil {
+			volumes = append(volumes, *m.Volume)
+		}
+	}
+	for _, v := range volumes {
+		err := changeVolume(ctx, w, v.Name, func(claim *corev1.PersistentVolumeClaim) {
+			resources.SetOwner(claim, w.cluster, s.Owned)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

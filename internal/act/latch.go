@@ -1,0 +1,59 @@
+package act
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/quorate/quorate/internal/plan"
+	"github.com/quorate/quorate/internal/resources"
+	"github.com/quorate/quorate/internal/state"
+)
+
+// latch creates the latch exclusively, or changes it at the resource version that was observed, so that of two
+// operators one wins and the other observes again.
+func (e *Executor) latch(ctx context.Context, w *writer, c *state.Cluster, step plan.Step) error {
+	switch s := step.(type) {
+	case plan.CreateLatch:
+		return createLatch(ctx, w, resources.NewLatch(c.Object, 1, e.NewToken(), s.Size, s.Version))
+	case plan.RestoreLatch:
+		return createLatch(ctx, w, s.Latch)
+	case plan.RestartBootstrap:
+		return changeLatch(ctx, w, c, func(old *state.Latch) state.Latch {
+			l := resources.NewLatch(c.Object, s.Generation, e.NewToken(), s.Size, s.Version)
+			l.UID, l.ResourceVersion = old.UID, old.ResourceVersion
+			return l
+		})
+	case plan.FormLatch:
+		return changeLatch(ctx, w, c, func(l *state.Latch) state.Latch { l.Formed = true; return *l })
+	case plan.RecordVersion:
+		return changeLatch(ctx, w, c, func(l *state.Latch) state.Latch { l.Version = s.Version; return *l })
+	}
+	return nil
+}
+
+func createLatch(ctx context.Context, w *writer, l state.Latch) error {
+	err := w.create(ctx, resources.Latch(w.cluster, l))
+	if !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	var seen corev1.ConfigMap
+	if liveErr := w.live.Get(ctx, clientKey(w.cluster.Namespace, resources.LatchName(w.cluster.Name)), &seen); liveErr != nil {
+		return fmt.Errorf("read the latch: %w", liveErr)
+	}
+	if seen.Labels[resources.LabelCluster] != w.cluster.Name {
+		return fmt.Errorf("ConfigMap %s belongs to something else: delete or rename it: %w", seen.Name, ErrConflict)
+	}
+	return err
+}
+
+// changeLatch writes what change makes of the latch as it was observed, not as the cache holds it by now.
+func changeLatch(ctx context.Context, w *writer, c *state.Cluster, change func(*state.Latch) state.Latch) error {
+	if c.Latch == nil {
+		return fmt.Errorf("the latch is gone: %w", errChanged)
+	}
+	observed := *c.Latch
+	return w.update(ctx, resources.Latch(w.cluster, change(&observed)))
+}

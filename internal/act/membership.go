@@ -1,0 +1,71 @@
+package act
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/quorate/quorate/internal/etcd"
+	"github.com/quorate/quorate/internal/observe"
+	"github.com/quorate/quorate/internal/plan"
+	"github.com/quorate/quorate/internal/resources"
+	"github.com/quorate/quorate/internal/state"
+)
+
+// membership changes etcd's membership, through the leader, whose view of who is connected counts. Nothing is sent
+// twice: after an unknown outcome the next observation lists again and sees.
+func (e *Executor) membership(ctx context.Context, c *state.Cluster, step plan.Step) error {
+	leader, err := e.leader(c)
+	if err != nil {
+		return err
+	}
+	switch s := step.(type) {
+	case plan.AddLearner:
+		if err := e.sameList(ctx, c, leader); err != nil {
+			return err
+		}
+		_, err = leader.AddLearner(ctx, s.PeerURL)
+	case plan.Promote:
+		if err := e.sameList(ctx, c, leader); err != nil {
+			return err
+		}
+		err = leader.Promote(ctx, s.ID)
+	case plan.MoveLeader:
+		err = leader.MoveLeader(ctx, s.ToID)
+	case plan.RemoveMember:
+		err = leader.Remove(ctx, s.ID)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", step, err)
+	}
+	return nil
+}
+
+func (e *Executor) leader(c *state.Cluster) (etcd.Client, error) {
+	m := c.MemberByID(c.Etcd.Leader)
+	if m == nil || c.Etcd.Leader == 0 || m.Pod == nil || m.Pod.IP == "" {
+		return nil, notLeader(resources.FormatID(c.Etcd.Leader))
+	}
+	client, err := e.Etcd.Client(observe.Target(c.Object.Namespace, c.Object.Name, *m.Pod))
+	if err != nil {
+		return nil, fmt.Errorf("connect to the leader %s: %w", m.Name, err)
+	}
+	return client, nil
+}
+
+// sameList lists once more, linearizably, right before a change: the membership must still be the one that was
+// planned on. A change that slips in between is refused by raft, which knows one at a time, and by max-learners.
+func (e *Executor) sameList(ctx context.Context, c *state.Cluster, leader etcd.Client) error {
+	list, err := leader.Members(ctx)
+	if err != nil {
+		return fmt.Errorf("list the members: %w", err)
+	}
+	same := list.ClusterID == c.Etcd.ClusterID && len(list.Members) == len(c.Members)
+	for _, l := range list.Members {
+		m := c.MemberByID(l.ID)
+		same = same && m != nil && m.Learner == l.Learner
+	}
+	if !same {
+		return fmt.Errorf("the member list: %w", errChanged)
+	}
+	return nil
+}

@@ -1,0 +1,80 @@
+package act
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/quorate/quorate/internal/plan"
+	"github.com/quorate/quorate/internal/resources"
+)
+
+// record writes what a step records on volumes and Pods.
+func record(ctx context.Context, w *writer, step plan.Step) error {
+	switch s := step.(type) {
+	case plan.Seal:
+		return seal(ctx, w, s)
+	case plan.RecordPlacement:
+		return changeVolume(ctx, w, s.Volume, func(v *corev1.PersistentVolumeClaim) {
+			resources.RecordPlacement(v, s.PersistentVolume, s.Node)
+		})
+	case plan.MarkVoter:
+		return changePod(ctx, w, s.Member, s.PodUID, resources.SetVoter)
+	case plan.UpdateStart:
+		return changePod(ctx, w, s.Member, s.PodUID, func(p *corev1.Pod) { resources.SetStart(p, s.Start) })
+	case plan.Retire:
+		return setRetiring(ctx, w, s.Name, s.Volume, s.PodUID, true)
+	case plan.Resume:
+		return setRetiring(ctx, w, s.Name, s.Volume, s.PodUID, false)
+	case plan.RecordRetired:
+		for _, name := range s.Volumes {
+			if err := changeVolume(ctx, w, name, resources.RecordRetired); err != nil {
+				return err
+			}
+		}
+		return nil
+	default:
+		return fmt.Errorf("no executor for step %T", step)
+	}
+}
+
+// seal records that the member ran, on its volume first: a Pod that is created again from then on is born sealed.
+func seal(ctx context.Context, w *writer, s plan.Seal) error {
+	if s.Volume == "" {
+		return changePod(ctx, w, s.Member, s.PodUID, func(p *corev1.Pod) {
+			resources.RecordPodStarted(p)
+			resources.Seal(p, s.Incarnation)
+		})
+	}
+	err := changeVolume(ctx, w, s.Volume, func(v *corev1.PersistentVolumeClaim) {
+		if v.Annotations[resources.AnnotationStarted] == "" {
+			resources.RecordStarted(v, s.Incarnation.ClusterID)
+			resources.RecordPlacement(v, v.Spec.VolumeName, "")
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return changePod(ctx, w, s.Member, s.PodUID, func(p *corev1.Pod) { resources.Seal(p, s.Incarnation) })
+}
+
+func setRetiring(ctx context.Context, w *writer, member, volume string, pod types.UID, retiring bool) error {
+	if volume != "" {
+		return changeVolume(ctx, w, volume, func(v *corev1.PersistentVolumeClaim) { resources.RecordRetiring(v, retiring) })
+	}
+	return changePod(ctx, w, member, pod, func(p *corev1.Pod) { resources.RecordPodRetiring(p, retiring) })
+}
+
+func changeVolume(ctx context.Context, w *writer, name string, mutate func(*corev1.PersistentVolumeClaim)) error {
+	v := &corev1.PersistentVolumeClaim{}
+	v.Namespace, v.Name = w.cluster.Namespace, name
+	return w.change(ctx, v, "", func() { mutate(v) })
+}
+
+func changePod(ctx context.Context, w *writer, name string, uid types.UID, mutate func(*corev1.Pod)) error {
+	p := &corev1.Pod{}
+	p.Namespace, p.Name = w.cluster.Namespace, name
+	return w.change(ctx, p, uid, func() { mutate(p) })
+}

@@ -1,0 +1,123 @@
+package observe
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/quorate/quorate/internal/etcd"
+	"github.com/quorate/quorate/internal/resources"
+	"github.com/quorate/quorate/internal/state"
+)
+
+// join makes members of what was read and answered. Where etcd's list is known it is the truth; before the first
+// quorum the latch is; else the volumes that are not retired (or, with ephemeral storage, the Pods) are.
+func join(c *state.Cluster, o objects, a answers) {
+	c.Etcd = a.etcd
+	switch {
+	case c.Latch == nil:
+		membersOfData(c, o, newestGeneration(o))
+	case !c.Latch.Formed:
+		membersOfLatch(c, a.list)
+	case c.Etcd.Listed:
+		membersOfList(c, a.list)
+	default:
+		membersOfData(c, o, c.Latch.Generation)
+	}
+	attach(c, o)
+	for i := range c.Members {
+		m := &c.Members[i]
+		if m.Pod == nil {
+			continue
+		}
+		m.Probe = a.probes[m.Pod.UID]
+		if m.Probe.Answered && c.Etcd.ClusterID != 0 && m.Probe.ClusterID != c.Etcd.ClusterID {
+			c.Etcd.WrongClusterID = append(c.Etcd.WrongClusterID, m.Name)
+		}
+	}
+	slices.SortFunc(c.Members, func(a, b state.Member) int { return cmp.Compare(a.Slot, b.Slot) })
+	slices.Sort(c.Leftovers.Foreign)
+}
+
+// membersOfLatch takes the members that the bootstrap starts; the list, when there is one, tells which have started.
+func membersOfLatch(c *state.Cluster, list []etcd.Member) {
+	for _, in := range resources.LatchMembers(c.Object.Namespace, c.Object.Name, *c.Latch) {
+		m := state.Member{Slot: in.Slot, Name: resources.MemberName(c.Object.Name, in.Slot), ID: in.MemberID}
+		for _, l := range list {
+			if l.ID == m.ID {
+				m.Listed, m.Started, m.Learner = true, l.Started(), l.Learner
+			}
+		}
+		c.Members = append(c.Members, m)
+	}
+}
+
+// membersOfList takes the members that etcd lists, by their peer URLs. A name proves nothing.
+func membersOfList(c *state.Cluster, list []etcd.Member) {
+	for _, l := range list {
+		slot, ok := -1, false
+		if len(l.PeerURLs) == 1 {
+			slot, ok = resources.ParsePeerURL(c.Object.Namespace, c.Object.Name, l.PeerURLs[0])
+		}
+		if !ok {
+			c.Etcd.Foreign = append(c.Etcd.Foreign, fmt.Sprintf("%x %v", l.ID, l.PeerURLs))
+			continue
+		}
+		c.Members = append(c.Members, state.Member{
+			Slot: slot, Name: resources.MemberName(c.Object.Name, slot), ID: l.ID,
+			Listed: true, Learner: l.Learner, Started: l.Started(),
+		})
+	}
+}
+
+// membersOfData takes the incarnations of the generation whose data is there and is not retired.
+func membersOfData(c *state.Cluster, o objects, generation int64) {
+	seen := map[uint64]bool{}
+	add := func(slot int, id uint64) {
+		if !seen[id] {
+			seen[id] = true
+			c.Members = append(c.Members, state.Member{Slot: slot, Name: resources.MemberName(c.Object.Name, slot), ID: id})
+		}
+	}
+	for _, v := range o.volumes {
+		if !v.Retired && v.Generation == generation {
+			add(v.Slot, v.MemberID)
+		}
+	}
+	for _, p := range o.pods {
+		if p.Volume == "" && p.Generation == generation {
+			add(p.Slot, p.MemberID)
+		}
+	}
+}
+
+func newestGeneration(o objects) int64 {
+	newest := int64(0)
+	for _, v := range o.volumes {
+		if !v.Retired {
+			newest = max(newest, v.Generation)
+		}
+	}
+	for _, p := range o.pods {
+		newest = max(newest, p.Generation)
+	}
+	return newest
+}
+
+// attach gives every Pod and volume to the member of its incarnation; what is left over belongs to none.
+func attach(c *state.Cluster, o objects) {
+	for _, v := range o.volumes {
+		if m := c.MemberByID(v.MemberID); m != nil && m.Slot == v.Slot {
+			m.Volume = &v
+		} else {
+			c.Leftovers.Volumes = append(c.Leftovers.Volumes, v)
+		}
+	}
+	for _, p := range o.pods {
+		if m := c.MemberByID(p.MemberID); m != nil && m.Slot == p.Slot {
+			m.Pod = &p
+		} else {
+			c.Leftovers.Pods = append(c.Leftovers.Pods, p)
+		}
+	}
+}

@@ -1,0 +1,216 @@
+// Package observe makes a state.Cluster: what Kubernetes holds, read from the cache or live, and what every member
+// answered to a probe of its own.
+package observe
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/quorate/quorate/api/v1alpha1"
+	"github.com/quorate/quorate/internal/etcd"
+	"github.com/quorate/quorate/internal/resources"
+	"github.com/quorate/quorate/internal/state"
+)
+
+// Observer observes clusters.
+type Observer struct {
+	// Etcd hands out clients of members.
+	Etcd etcd.Dialer
+	// Now is the clock.
+	Now func() time.Time
+	// DefaultVersion is the etcd version of a new cluster without spec.version.
+	DefaultVersion string
+	// Nodes tells that the operator may read nodes; without, node failure is not taken into account.
+	Nodes bool
+}
+
+// Observe makes one observation, reading Kubernetes through reader: the cache, or the API server itself before
+// something irreversible. An error means that Kubernetes could not be read; etcd's silence is part of the observation.
+func (o *Observer) Observe(ctx context.Context, reader client.Reader, obj *v1alpha1.EtcdCluster) (*state.Cluster, error) {
+	c := &state.Cluster{Now: o.Now(), Object: obj, DefaultVersion: o.DefaultVersion}
+	objects, err := o.read(ctx, reader, c)
+	if err != nil {
+		return nil, err
+	}
+	answers := o.ask(ctx, c, objects.pods)
+	join(c, objects, answers)
+	if o.Nodes {
+		if err := o.readNodes(ctx, reader, c); err != nil {
+			return nil, err
+		}
+	}
+	c.Assess()
+	return c, nil
+}
+
+// objects of a cluster, as plain data, before they are joined to members.
+type objects struct {
+	pods    []state.Pod
+	volumes []state.Volume
+}
+
+func (o *Observer) read(ctx context.Context, reader client.Reader, c *state.Cluster) (objects, error) {
+	var found objects
+	in := []client.ListOption{
+		client.InNamespace(c.Object.Namespace), client.MatchingLabels{resources.LabelCluster: c.Object.Name},
+	}
+	var pods corev1.PodList
+	if err := reader.List(ctx, &pods, in...); err != nil {
+		return found, fmt.Errorf("list the Pods: %w", err)
+	}
+	for i := range pods.Items {
+		takePod(c, &pods.Items[i], &found)
+	}
+	var claims corev1.PersistentVolumeClaimList
+	if err := reader.List(ctx, &claims, in...); err != nil {
+		return found, fmt.Errorf("list the volume claims: %w", err)
+	}
+	for i := range claims.Items {
+		takeVolume(c, &claims.Items[i], &found)
+	}
+	if err := readLatch(ctx, reader, c); err != nil {
+		return found, err
+	}
+	if err := readPeerService(ctx, reader, c); err != nil {
+		return found, err
+	}
+	return found, readDisruptionBudget(ctx, reader, c)
+}
+
+func takePod(c *state.Cluster, pod *corev1.Pod, found *objects) {
+	p, err := resources.ParsePod(c.Object.Name, pod)
+	switch {
+	case err != nil:
+		foreign(c, fmt.Sprintf("Pod %s (%v)", pod.Name, err))
+	case p.Owner != c.Object.UID:
+		foreign(c, "Pod "+pod.Name)
+	default:
+		found.pods = append(found.pods, p)
+	}
+}
+
+func takeVolume(c *state.Cluster, claim *corev1.PersistentVolumeClaim, found *objects) {
+	v, err := resources.ParseVolume(c.Object.Name, claim)
+	switch {
+	case err != nil:
+		foreign(c, fmt.Sprintf("PersistentVolumeClaim %s (%v)", claim.Name, err))
+	case v.Owner != "" && v.Owner != c.Object.UID:
+		foreign(c, "PersistentVolumeClaim "+claim.Name)
+	default:
+		found.volumes = append(found.volumes, v)
+	}
+}
+
+func foreign(c *state.Cluster, what string) {
+	c.Leftovers.Foreign = append(c.Leftovers.Foreign, what)
+}
+
+func readLatch(ctx context.Context, reader client.Reader, c *state.Cluster) error {
+	var cm corev1.ConfigMap
+	name := resources.LatchName(c.Object.Name)
+	switch err := get(ctx, reader, c, name, &cm); {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("read the latch: %w", err)
+	}
+	latch, err := resources.ParseLatch(&cm)
+	switch {
+	case err != nil:
+		foreign(c, fmt.Sprintf("ConfigMap %s (%v)", name, err))
+	case latch.Owner != "" && latch.Owner != c.Object.UID:
+		foreign(c, "ConfigMap "+name)
+	default:
+		c.Latch = &latch
+	}
+	return nil
+}
+
+func readPeerService(ctx context.Context, reader client.Reader, c *state.Cluster) error {
+	var svc corev1.Service
+	err := get(ctx, reader, c, resources.PeerServiceName(c.Object.Name), &svc)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the peer Service: %w", err)
+	}
+	families := svc.Spec.IPFamilies
+	c.PeerService = &state.PeerService{IPv6: len(families) > 0 && families[0] == corev1.IPv6Protocol}
+	return nil
+}
+
+func readDisruptionBudget(ctx context.Context, reader client.Reader, c *state.Cluster) error {
+	var pdb policyv1.PodDisruptionBudget
+	err := get(ctx, reader, c, resources.DisruptionBudgetName(c.Object.Name), &pdb)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the PodDisruptionBudget: %w", err)
+	}
+	b := &state.DisruptionBudget{Expected: int(pdb.Status.ExpectedPods)}
+	if pdb.Spec.MinAvailable != nil {
+		b.MinAvailable = pdb.Spec.MinAvailable.IntValue()
+	}
+	b.Observed = pdb.Status.ObservedGeneration >= pdb.Generation && len(pdb.Status.DisruptedPods) == 0
+	c.Disruption = b
+	return nil
+}
+
+// readNodes reads the nodes on which members run, or last ran. A node that does not exist is left out.
+func (o *Observer) readNodes(ctx context.Context, reader client.Reader, c *state.Cluster) error {
+	c.Nodes = map[string]state.Node{}
+	for _, m := range c.Members {
+		for _, name := range nodesOf(m) {
+			if _, done := c.Nodes[name]; done || name == "" {
+				continue
+			}
+			var node corev1.Node
+			err := reader.Get(ctx, client.ObjectKey{Name: name}, &node)
+			if apierrors.IsNotFound(err) {
+				continue
+			}
+			if err != nil {
+				return fmt.Errorf("read node %s: %w", name, err)
+			}
+			c.Nodes[name] = NodeState(&node)
+		}
+	}
+	return nil
+}
+
+func nodesOf(m state.Member) []string {
+	var names []string
+	if m.Pod != nil {
+		names = append(names, m.Pod.Node)
+	}
+	if m.Volume != nil {
+		names = append(names, m.Volume.Node)
+	}
+	return names
+}
+
+// NodeState is what matters of a node.
+func NodeState(node *corev1.Node) state.Node {
+	n := state.Node{Unschedulable: node.Spec.Unschedulable}
+	for _, cond := range node.Status.Conditions {
+		if cond.Type == corev1.NodeReady {
+			n.Ready = cond.Status == corev1.ConditionTrue
+		}
+	}
+	for _, taint := range node.Spec.Taints {
+		n.OutOfService = n.OutOfService || taint.Key == corev1.TaintNodeOutOfService
+	}
+	return n
+}
+
+func get(ctx context.Context, reader client.Reader, c *state.Cluster, name string, into client.Object) error {
+	return reader.Get(ctx, client.ObjectKey{Namespace: c.Object.Namespace, Name: name}, into)
+}

@@ -1,0 +1,127 @@
+package plan
+
+import (
+	"fmt"
+
+	"github.com/quorate/quorate/internal/resources"
+	"github.com/quorate/quorate/internal/state"
+)
+
+// incarnation describes the member as its volume and Pod record it.
+func incarnation(c *state.Cluster, m state.Member) state.Incarnation {
+	in := state.Incarnation{
+		Slot:      m.Slot,
+		MemberID:  m.ID,
+		ClusterID: c.Etcd.ClusterID,
+		PeerURL:   resources.PeerURL(c.Object.Namespace, c.Object.Name, m.Slot),
+		Version:   versionFor(c, m),
+	}
+	if c.Latch != nil {
+		in.Generation, in.Token, in.Size = c.Latch.Generation, c.Latch.Token, c.Latch.Size
+		if bootstrapped(c, m) {
+			in.BootstrapList = c.Latch.InitialCluster
+		}
+	}
+	return in
+}
+
+// bootstrapped tells that the member is one of those that the bootstrap started, not one that joined later.
+func bootstrapped(c *state.Cluster, m state.Member) bool {
+	return c.Latch.Token != "" &&
+		state.BootstrapMemberID(resources.PeerURL(c.Object.Namespace, c.Object.Name, m.Slot), c.Latch.Token) == m.ID
+}
+
+// start tells how the member's etcd starts: sealed once it ran; else as a member of the bootstrap, whose list never
+// changes; else as a joiner, with the list as it is now.
+func start(c *state.Cluster, m state.Member) state.Start {
+	s := state.Start{Voter: !m.Learner || m.Pod != nil && m.Pod.Voter, Node: pin(c, m)}
+	s.IPv6 = c.PeerService != nil && c.PeerService.IPv6
+	switch {
+	case m.RecordedStarted():
+		s.Existing, s.Sealed = true, true
+		s.InitialCluster = state.InitialCluster([]state.InitialMember{initialMember(c, m)})
+	case bootstrapped(c, m):
+		s.InitialCluster = c.Latch.InitialCluster
+	default:
+		s.Existing = true
+		s.InitialCluster = currentList(c)
+	}
+	return s
+}
+
+func initialMember(c *state.Cluster, m state.Member) state.InitialMember {
+	return state.InitialMember{
+		Name:    m.Name,
+		PeerURL: resources.PeerURL(c.Object.Namespace, c.Object.Name, m.Slot),
+	}
+}
+
+// currentList is the member list as a joiner needs it: all listed members, itself included, no more and no fewer
+// (etcd server/etcdserver/api/membership, ValidateClusterAndAssignIDs).
+func currentList(c *state.Cluster) string {
+	list := make([]state.InitialMember, 0, len(c.Members))
+	for _, m := range c.Members {
+		list = append(list, initialMember(c, m))
+	}
+	return state.InitialCluster(list)
+}
+
+// pin names the node that a Pod must go back to: its predecessor may still run there when the node is not ready and
+// nobody vouches, by the out-of-service taint, that it is off.
+func pin(c *state.Cluster, m state.Member) string {
+	if m.Volume == nil || m.Volume.Node == "" {
+		return ""
+	}
+	if n, known := c.Nodes[m.Volume.Node]; known && !n.Ready && !n.OutOfService {
+		return m.Volume.Node
+	}
+	return ""
+}
+
+// launch prepares the start of a member that has no Pod.
+func launch(c *state.Cluster, m state.Member) Launch {
+	l := Launch{Incarnation: incarnation(c, m), Start: start(c, m), CreatePod: true}
+	if !c.Ephemeral() {
+		l.Volume = resources.VolumeName(c.Object.Name, m.Slot, m.ID)
+		l.CreateVolume = m.Volume == nil
+	}
+	return l
+}
+
+// obstacle says why the member's Pod cannot be created on its volume now; empty when it can.
+func obstacle(m state.Member) string {
+	switch v := m.Volume; {
+	case v == nil:
+		return ""
+	case v.Terminating:
+		return fmt.Sprintf("its volume %s is being deleted", v.Name)
+	case v.Retired:
+		return fmt.Sprintf("its volume %s is retired", v.Name)
+	case v.Foreign():
+		return fmt.Sprintf("its volume claim %s is bound to %s, but its data was on %s: another tool re-created it",
+			v.Name, v.PersistentVolume, v.RecordedPersistentVolume)
+	default:
+		return ""
+	}
+}
+
+// tidy proposes to delete a Pod of the member that does not run and never will as it is: its containers ended, or it
+// was made from an older template. It tells whether it did.
+func (w *walk) tidy(m state.Member, activity string) bool {
+	p := m.Pod
+	if p == nil || p.Terminating {
+		return false
+	}
+	why := ""
+	switch {
+	case p.Finished:
+		why = "its containers ended for good"
+	case !p.Running && !m.Probe.Answered && p.Applied != desiredTemplate(w.c, m):
+		why = "it does not run, and the spec has changed since it was created"
+	default:
+		return false
+	}
+	w.propose(creation, DeletePod{Name: p.Name, UID: p.UID, Why: why}, activity,
+		fmt.Sprintf("%s is created again on its volume: %s", p.Name, why))
+	return true
+}

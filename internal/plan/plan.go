@@ -1,0 +1,149 @@
+// Package plan decides what to do next with a cluster. It is pure: ordered rules look at one observation
+// (state.Cluster) and yield a Decision. Each rule is one small function in a file of its own, with a table test.
+//
+// To add a rule: write a function of type rule, put it at its place in rules, and describe it in a table test.
+package plan
+
+import (
+	"time"
+
+	"github.com/quorate/quorate/internal/quorum"
+	"github.com/quorate/quorate/internal/state"
+)
+
+// Decision is what to do now, and what is waited for.
+type Decision struct {
+	// Ensures are harmless and done in order before Step.
+	Ensures []Step
+	// Step is the one thing that affects membership or availability; nil when there is none to do.
+	Step Step
+	// Activity is the reason (a constant of the API) under which Step or the first of Blocked is reported.
+	Activity string
+	// Reason is one sentence that says why Step is done; empty without a step.
+	Reason string
+	// Blocked tells what is waited for, the most important first.
+	Blocked []Blocked
+	// Wake is when to look again although no event may come; zero leaves it to the events and the slow poll.
+	Wake time.Duration
+}
+
+// Blocked is one thing that is waited for.
+type Blocked struct {
+	// Reason is a constant of the API.
+	Reason string
+	// Message says what is waited for and, where a person must act, what to do.
+	Message string
+}
+
+// class of steps that a rule can forbid.
+type class int
+
+const (
+	// membership: add, promote, remove, move the leader.
+	membership class = 1 << iota
+	// creation: start members that do not run.
+	creation
+	// cleanup: delete what is no longer needed.
+	cleanup
+)
+
+// rule looks at the cluster and adds to the decision. The order of the rules is the policy.
+type rule struct {
+	name string
+	look func(*walk)
+}
+
+// rules in their order. A rule that waits forbids classes of steps but does not end the walk, so that a member that
+// is not running can always be started again.
+var rules = []rule{
+	{"deleting", deleting},
+	{"paused", paused},
+	{"ownership", ownership},
+	{"invalid spec", invalidSpec},
+	{"keep services and records", keep},
+	{"bootstrap", bootstrap},
+	{"wrong cluster ID", wrongClusterID},
+	{"finish removal", finishRemoval},
+	{"quorum lost", quorumLost},
+	{"alarms", alarms},
+	{"replace lost member", replaceLost},
+	{"learner in flight", learnerInFlight},
+	{"missing Pod", missingPod},
+	{"rollout", rollout},
+	{"scale up", scaleUp},
+	{"scale down", scaleDown},
+	{"clean up", cleanUp},
+}
+
+// Next decides. It depends on nothing but the observation.
+func Next(c *state.Cluster) Decision {
+	w := &walk{c: c}
+	for _, r := range rules {
+		r.look(w)
+		if w.ended {
+			break
+		}
+	}
+	w.finish()
+	return w.d
+}
+
+// walk is one pass over the rules.
+type walk struct {
+	c         *state.Cluster
+	d         Decision
+	forbidden class
+	ended     bool
+	// voters that the disruption budget has to keep above the present majority; see budget.go.
+	announce bool
+	// promoting is set when a learner is about to become a voter.
+	promoting bool
+}
+
+func (w *walk) ensure(s Step) { w.d.Ensures = append(w.d.Ensures, s) }
+
+// propose makes the step the decision's, unless an earlier rule has one already or forbade its class.
+func (w *walk) propose(c class, s Step, activity, reason string) {
+	if w.d.Step != nil || w.forbidden&c != 0 {
+		return
+	}
+	w.d.Step, w.d.Activity, w.d.Reason = s, activity, reason
+}
+
+// block adds something that is waited for, and forbids classes of steps to the rules that follow.
+func (w *walk) block(forbid class, reason, message string) {
+	w.forbidden |= forbid
+	w.d.Blocked = append(w.d.Blocked, Blocked{Reason: reason, Message: message})
+}
+
+// wakeAfter asks to look again after d at the latest.
+func (w *walk) wakeAfter(d time.Duration) {
+	if w.d.Wake == 0 || d < w.d.Wake {
+		w.d.Wake = d
+	}
+}
+
+func (w *walk) end() { w.ended = true }
+
+func (w *walk) finish() {
+	w.budget()
+	if w.d.Step == nil && len(w.d.Blocked) > 0 {
+		w.d.Activity = w.d.Blocked[0].Reason
+	}
+}
+
+// project asks whether the change leaves a proven majority behind.
+func (w *walk) project(kind quorum.Kind, id uint64) quorum.Verdict {
+	return quorum.Project(QuorumMembers(w.c), quorum.Change{Kind: kind, Member: id})
+}
+
+// QuorumMembers is the membership as the projection takes it.
+func QuorumMembers(c *state.Cluster) []quorum.Member {
+	list := make([]quorum.Member, 0, len(c.Members))
+	for _, m := range c.Members {
+		if m.Listed || !c.Etcd.Listed {
+			list = append(list, quorum.Member{ID: m.ID, Voter: !m.Learner, Healthy: m.Health == state.Healthy})
+		}
+	}
+	return list
+}

@@ -1,0 +1,180 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/quorate/quorate/api/v1alpha1"
+	"github.com/quorate/quorate/internal/quorum"
+	"github.com/quorate/quorate/internal/resources"
+	"github.com/quorate/quorate/internal/state"
+)
+
+// bootstrap brings a cluster to its first quorum, all members at once. The latch, created exclusively before the
+// first Pod, fixes size and identity; once it says formed, this rule never acts again.
+func bootstrap(w *walk) {
+	c := w.c
+	switch {
+	case c.Latch == nil && len(c.Members) > 0:
+		restoreLatch(w)
+	case c.Latch == nil:
+		w.propose(creation, CreateLatch{Size: c.Replicas(), Version: c.Version()}, v1alpha1.ReasonBootstrapping,
+			fmt.Sprintf("a new cluster of %d members starts with etcd %s", c.Replicas(), c.Version()))
+	case c.Latch.Formed:
+		return
+	default:
+		form(w)
+	}
+	w.end()
+}
+
+// restoreLatch makes a lost latch anew from what the incarnations record, so that existing data is resumed and never
+// bootstrapped over. Whatever ran, or joined later, proves that the cluster had formed.
+func restoreLatch(w *walk) {
+	c := w.c
+	records := map[origin]bool{}
+	formed, version := false, c.Version()
+	for _, m := range c.Members {
+		o := originOf(m)
+		records[o] = true
+		latch := latchOf(c, o, version)
+		formed = formed || m.RecordedStarted() || !slices.ContainsFunc(
+			resources.LatchMembers(c.Object.Namespace, c.Object.Name, latch),
+			func(in state.Incarnation) bool { return in.MemberID == m.ID })
+		if v := recordedVersion(m); v != "" {
+			version = v
+		}
+	}
+	if len(records) > 1 {
+		w.block(everything, v1alpha1.ReasonWrongClusterID, fmt.Sprintf("the record of the bootstrap is lost and the data that "+
+			"is left comes from %d different bootstraps: delete the volumes that are not wanted", len(records)))
+		return
+	}
+	for o := range records {
+		latch := latchOf(c, o, version)
+		latch.Formed = formed
+		w.propose(creation, RestoreLatch{Latch: latch}, v1alpha1.ReasonResuming,
+			"data of this cluster exists: it is resumed, not bootstrapped anew")
+	}
+}
+
+// origin is the bootstrap that an incarnation records.
+type origin struct {
+	generation int64
+	token      string
+	size       int
+}
+
+func originOf(m state.Member) origin {
+	if v := m.Volume; v != nil {
+		return origin{v.Generation, v.Token, v.Size}
+	}
+	return origin{m.Pod.Generation, m.Pod.Token, m.Pod.Size}
+}
+
+func latchOf(c *state.Cluster, o origin, version string) state.Latch {
+	return resources.NewLatch(c.Object, o.generation, o.token, o.size, version)
+}
+
+// form starts the members of the latch and watches them become quorate.
+func form(w *walk) {
+	c := w.c
+	if c.Latch.Version != c.Version() {
+		w.ensure(RecordVersion{Version: c.Version()})
+	}
+	if formedNow(c) {
+		w.ensure(FormLatch{})
+	}
+	clearEarlierGenerations(w)
+	if why := unusable(c); why != "" {
+		w.propose(creation, RestartBootstrap{Generation: c.Latch.Generation + 1, Size: c.Replicas(), Version: c.Version()},
+			v1alpha1.ReasonBootstrapping, "no quorum was ever seen and "+why+": the bootstrap starts again")
+		return
+	}
+	if c.PeerService == nil {
+		w.block(creation, v1alpha1.ReasonBootstrapping, "waiting until Kubernetes has the Service of the peers")
+		return
+	}
+	var launches []Launch
+	for _, m := range c.Members {
+		switch {
+		case m.Pod != nil:
+			w.tidy(m, v1alpha1.ReasonBootstrapping)
+		case c.SlotHeld(m.Slot):
+		case obstacle(m) != "":
+			w.block(0, v1alpha1.ReasonBootstrapping, m.Name+" cannot start: "+obstacle(m))
+		default:
+			launches = append(launches, launch(c, m))
+		}
+	}
+	if len(launches) > 0 {
+		w.propose(creation, StartMembers{Members: launches}, v1alpha1.ReasonBootstrapping,
+			fmt.Sprintf("%d members start with etcd %s", len(launches), c.Version()))
+	}
+	waitForMembers(w)
+}
+
+// formedNow tells that a majority of the bootstrap is sealed and serves: no acknowledged write can be lost any more
+// by a member that starts empty.
+func formedNow(c *state.Cluster) bool {
+	sealed := 0
+	for _, m := range c.Members {
+		if m.Sealed() && m.Listed {
+			sealed++
+		}
+	}
+	return c.Etcd.Listed && c.Etcd.Serving && sealed >= quorum.Majority(c.Latch.Size)
+}
+
+// unusable says why this generation cannot form: a member lost its data after it had run, or may have. It must not
+// start empty under the same ID, so the whole generation is given up. Invariant: the latch does not say formed, hence
+// the client Services never existed and no write was acknowledged to anybody; RestartBootstrap checks that again by
+// writing the latch at the resourceVersion that it saw.
+func unusable(c *state.Cluster) string {
+	running := false
+	for _, m := range c.Members {
+		running = running || m.Pod != nil && m.Pod.Running
+	}
+	for _, m := range c.Members {
+		switch {
+		case !c.Ephemeral() && m.Volume == nil && (m.Started || m.Pod != nil && m.Pod.Running):
+			return "the volume of " + m.Name + " is gone"
+		case c.Ephemeral() && m.Pod == nil && (m.Started || running):
+			return "the Pod of " + m.Name + " is gone and its data with it"
+		}
+	}
+	return ""
+}
+
+// clearEarlierGenerations deletes what a failed bootstrap left. Invariant: an earlier generation exists only beside a
+// latch of a later one, which replaced it while no quorum had ever been seen.
+func clearEarlierGenerations(w *walk) {
+	for _, p := range w.c.Leftovers.Pods {
+		if p.Generation < w.c.Latch.Generation && !p.Terminating {
+			w.propose(creation, DeletePod{Name: p.Name, UID: p.UID, Why: "it belongs to a bootstrap that failed"},
+				v1alpha1.ReasonBootstrapping, "an earlier bootstrap failed before a quorum was seen")
+		}
+	}
+	for _, v := range w.c.Leftovers.Volumes {
+		if v.Generation < w.c.Latch.Generation && !v.Terminating && !w.c.SlotHeld(v.Slot) {
+			w.propose(creation, DeleteVolume{Name: v.Name, UID: v.UID}, v1alpha1.ReasonBootstrapping,
+				"an earlier bootstrap failed before a quorum was seen")
+		}
+	}
+}
+
+func waitForMembers(w *walk) {
+	var waiting []string
+	for _, m := range w.c.Members {
+		if !m.Sealed() {
+			reason := m.Reason
+			if reason == "" {
+				reason = "is not started yet"
+			}
+			waiting = append(waiting, m.Name+" "+reason)
+		}
+	}
+	w.block(0, v1alpha1.ReasonBootstrapping, fmt.Sprintf("waiting for a quorum of %d members to start: %s",
+		w.c.Latch.Size, strings.Join(waiting, "; ")))
+}

@@ -1,0 +1,213 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/quorate/quorate/api/v1alpha1"
+	"github.com/quorate/quorate/internal/quorum"
+	"github.com/quorate/quorate/internal/resources"
+	"github.com/quorate/quorate/internal/state"
+)
+
+// learnerPoll is how often a learner that catches up is looked at: no event tells that it is in sync.
+const learnerPoll = 500 * time.Millisecond
+
+// replaceLost handles voters whose data is gone for ever. An ephemeral one is removed; scale-up then adds a new one.
+// A lost volume is reported: replacing it is not supported by this release.
+func replaceLost(w *walk) {
+	for _, m := range w.c.Voters() {
+		if !m.Listed {
+			continue
+		}
+		switch why := lost(w.c, m); {
+		case why == "":
+		case w.c.Ephemeral():
+			w.remove(m, v1alpha1.ReasonReplacingMember, why)
+			w.block(membership, v1alpha1.ReasonReplacingMember, m.Name+" is replaced: "+why)
+		default:
+			reason := v1alpha1.ReasonMemberLost
+			if m.Wiped() {
+				reason = v1alpha1.ReasonVolumeWiped
+			}
+			w.block(membership, reason, fmt.Sprintf("%s is lost: %s. This release does not replace it by itself: when the data is "+
+				"really gone, run etcdctl member remove %s in a healthy member; a new one is then added", m.Name, why,
+				resources.FormatID(m.ID)))
+		}
+	}
+}
+
+// lost says why the member's data is gone for ever; empty when it is not, or not surely.
+func lost(c *state.Cluster, m state.Member) string {
+	switch {
+	case c.Ephemeral() && m.Pod == nil:
+		return "its Pod is gone and its data with it"
+	case c.Ephemeral() && m.Pod.Finished:
+		return "its Pod has ended and its data is gone with it"
+	case m.Wiped():
+		return "its data was wiped and it refuses to start empty"
+	case !c.Ephemeral() && m.Volume == nil:
+		return "its volume is gone"
+	case m.Volume != nil && m.Volume.Terminating:
+		return "its volume " + m.Volume.Name + " is being deleted"
+	default:
+		return ""
+	}
+}
+
+// missingPod starts members that have no Pod, on their volumes; more than one at once, because they do not run.
+func missingPod(w *walk) {
+	c := w.c
+	var launches []Launch
+	var waiting []string
+	for _, m := range c.Voters() {
+		switch {
+		case m.Pod != nil && m.Pod.Terminating:
+			waiting = append(waiting, m.Name+": its Pod is being deleted"+onNode(c, m.Pod.Node))
+		case m.Pod != nil && m.Health != state.Healthy:
+			w.tidy(m, v1alpha1.ReasonStartingMember)
+			waiting = append(waiting, m.Name+" "+m.Reason)
+		case m.Pod != nil, c.Ephemeral(), m.Volume == nil:
+		case c.SlotHeld(m.Slot) || slices.Contains(c.Leftovers.Foreign, "Pod "+m.Name):
+			waiting = append(waiting, m.Name+": another Pod holds its name")
+		case obstacle(m) != "":
+			waiting = append(waiting, m.Name+": "+obstacle(m))
+		default:
+			launches = append(launches, launch(c, m))
+		}
+	}
+	if len(launches) > 0 {
+		w.propose(creation, StartMembers{Members: launches}, v1alpha1.ReasonStartingMember,
+			fmt.Sprintf("%d members have no Pod", len(launches)))
+	}
+	if len(waiting) > 0 {
+		w.block(0, v1alpha1.ReasonStartingMember, "waiting for "+strings.Join(waiting, "; "))
+	}
+}
+
+func onNode(c *state.Cluster, node string) string {
+	if n, known := c.Nodes[node]; known && !n.Ready {
+		return " on node " + node + ", which is not ready: when it is off for good, taint it node.kubernetes.io/out-of-service"
+	}
+	return ""
+}
+
+// learnerInFlight carries a learner to its promotion, or removes it when it is no longer wanted.
+func learnerInFlight(w *walk) {
+	c := w.c
+	l := c.Learner()
+	if l == nil || !c.Etcd.Listed {
+		return
+	}
+	if why := unwanted(c, *l); why != "" {
+		w.remove(*l, v1alpha1.ReasonScalingDown, why)
+		w.block(membership, v1alpha1.ReasonScalingDown, "learner "+l.Name+" is removed: "+why)
+		return
+	}
+	w.resumeUnwanted(0)
+	if l.Pod != nil && l.Pod.Voter {
+		w.promoting = true
+	}
+	switch {
+	case l.Pod == nil:
+		startLearner(w, *l)
+	case w.tidy(*l, v1alpha1.ReasonScalingUp):
+	case !l.Started && !l.Pod.Sealed && l.Pod.InitialCluster != currentList(c):
+		w.propose(creation, UpdateStart{Member: l.Name, PodUID: l.Pod.UID, Start: start(c, *l)}, v1alpha1.ReasonScalingUp,
+			"the member list has changed since its Pod was created")
+	case l.Health == state.Healthy:
+		promote(w, *l)
+	}
+	w.block(membership, v1alpha1.ReasonScalingUp, "waiting for learner "+l.Name+": "+learnerProgress(*l))
+	w.wakeAfter(learnerPoll)
+}
+
+func learnerProgress(l state.Member) string {
+	if l.Health == state.Healthy {
+		return "it is in sync and about to be promoted"
+	}
+	return "it " + l.Reason
+}
+
+// unwanted says why a learner is not wanted; empty when it is.
+func unwanted(c *state.Cluster, l state.Member) string {
+	if voters := len(c.Voters()); voters >= c.Replicas() {
+		return fmt.Sprintf("%d voters are wanted and there are %d", c.Replicas(), voters)
+	}
+	for _, m := range c.Voters() {
+		if c.Ephemeral() && lost(c, m) != "" {
+			return m.Name + " has to be replaced first"
+		}
+	}
+	return lostLearner(c, l)
+}
+
+// lostLearner tells that a learner ran and lost its data: it must not start empty under its ID.
+func lostLearner(c *state.Cluster, l state.Member) string {
+	if l.Started && lost(c, l) != "" {
+		return lost(c, l)
+	}
+	if c.Ephemeral() && l.Pod != nil && l.Pod.Finished {
+		return lost(c, l)
+	}
+	return ""
+}
+
+func startLearner(w *walk, l state.Member) {
+	c := w.c
+	if c.SlotHeld(l.Slot) || obstacle(l) != "" {
+		w.block(membership, v1alpha1.ReasonScalingUp, "learner "+l.Name+" cannot start: "+obstacle(l))
+		return
+	}
+	w.propose(creation, StartMembers{Members: []Launch{launch(c, l)}}, v1alpha1.ReasonScalingUp,
+		"learner "+l.Name+" is listed and has no Pod")
+}
+
+// promote makes a learner in sync a voter, after the budget counts it and protects the larger majority.
+func promote(w *walk, l state.Member) {
+	c := w.c
+	verdict := w.project(quorum.Promote, l.ID)
+	if !verdict.Allowed {
+		w.block(membership, v1alpha1.ReasonScalingUp, "learner "+l.Name+" is not promoted: "+verdict.Reason)
+		return
+	}
+	w.promoting = true
+	if !l.Pod.Voter {
+		w.ensure(MarkVoter{Member: l.Name, PodUID: l.Pod.UID})
+		return
+	}
+	if !budgeted(c, spare(verdict.Voters)) || c.Disruption != nil && c.Disruption.Expected < verdict.Voters {
+		w.block(membership, v1alpha1.ReasonScalingUp, fmt.Sprintf("learner %s: waiting until the disruption controller "+
+			"observes it and minAvailable %d", l.Name, spare(verdict.Voters)))
+		return
+	}
+	w.propose(membership, Promote{Name: l.Name, ID: l.ID}, v1alpha1.ReasonScalingUp, "it is in sync with the leader")
+}
+
+// scaleUp adds a learner for the lowest free slot, when all voters are healthy.
+func scaleUp(w *walk) {
+	c := w.c
+	voters := len(c.Voters())
+	if !c.Etcd.Listed || voters >= c.Replicas() || c.Learner() != nil {
+		return
+	}
+	want := fmt.Sprintf("%d voters are wanted, %d are listed", c.Replicas(), voters)
+	if !c.AllVotersHealthy() {
+		w.block(membership, v1alpha1.ReasonScalingUp, want+": waiting until all voters are healthy: "+sick(c))
+		return
+	}
+	if verdict := w.project(quorum.AddLearner, 0); !verdict.Allowed {
+		w.block(membership, v1alpha1.ReasonScalingUp, want+", but "+verdict.Reason)
+		return
+	}
+	slot := c.FreeSlot()
+	w.propose(membership, AddLearner{
+		Slot: slot, Name: resources.MemberName(c.Object.Name, slot),
+		PeerURL: resources.PeerURL(c.Object.Namespace, c.Object.Name, slot),
+	}, v1alpha1.ReasonScalingUp, want)
+	if w.d.Step == nil && !hasReason(w.d.Blocked, v1alpha1.ReasonScalingUp) {
+		w.block(0, v1alpha1.ReasonScalingUp, want+": waiting for the above")
+	}
+}

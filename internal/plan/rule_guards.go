@@ -1,0 +1,170 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/utils/ptr"
+
+	"github.com/quorate/quorate/api/v1alpha1"
+	"github.com/quorate/quorate/internal/quorum"
+	"github.com/quorate/quorate/internal/resources"
+	"github.com/quorate/quorate/internal/state"
+)
+
+// everything is the union of all classes.
+const everything = membership | creation | cleanup
+
+// deleting leaves a cluster alone that is being deleted: owner references do the rest, with or without the operator.
+func deleting(w *walk) {
+	if w.c.Object.DeletionTimestamp.IsZero() {
+		return
+	}
+	w.block(everything, v1alpha1.ReasonDeleting, "the cluster is being deleted; Kubernetes collects what it owns")
+	w.end()
+}
+
+// paused leaves a paused cluster alone.
+func paused(w *walk) {
+	if !ptr.Deref(w.c.Object.Spec.Paused, false) {
+		return
+	}
+	w.block(everything, v1alpha1.ReasonPaused, "spec.paused is set: nothing is changed until it is removed")
+	w.end()
+}
+
+// ownership waits for objects of the same names that belong to something else, most often to a predecessor of the
+// same name that is being collected. Nothing of theirs is ever used.
+func ownership(w *walk) {
+	if len(w.c.Leftovers.Foreign) == 0 {
+		return
+	}
+	w.block(0, v1alpha1.ReasonOwnershipConflict, "waiting until these objects, which belong to something else, are gone: "+
+		strings.Join(w.c.Leftovers.Foreign, ", "))
+	if !w.c.Formed() {
+		w.end()
+	}
+}
+
+// invalidSpec refuses what the schema cannot see. The members that run go on.
+func invalidSpec(w *walk) {
+	if faults := resources.Validate(w.c.Object, w.c.Version()); len(faults) > 0 {
+		w.block(membership|creation, v1alpha1.ReasonInvalidSpec, "the spec is refused: "+strings.Join(faults, "; "))
+		if w.c.Latch == nil {
+			w.end()
+		}
+	}
+	if w.c.Latch == nil {
+		return
+	}
+	if class, changed := changedStorageClass(w.c); changed {
+		w.block(membership, v1alpha1.ReasonInvalidSpec, fmt.Sprintf("the spec is refused: storage.storageClassName cannot "+
+			"be changed yet (the volumes are of class %q): set it back", class))
+	}
+	if from, changed := changedMinor(w.c); changed {
+		w.block(0, v1alpha1.ReasonRolloutNotSupported, fmt.Sprintf("version %s is not rolled out: changing the minor of a "+
+			"running cluster (%s) is not supported by this release; set spec.version back", w.c.Version(), from))
+	}
+}
+
+func changedStorageClass(c *state.Cluster) (string, bool) {
+	for _, m := range c.Members {
+		if m.Volume != nil && m.Volume.StorageClass != ptr.Deref(c.Object.Spec.Storage.StorageClassName, "") {
+			return m.Volume.StorageClass, true
+		}
+	}
+	return "", false
+}
+
+func changedMinor(c *state.Cluster) (string, bool) {
+	if !c.Formed() {
+		return "", false
+	}
+	for _, m := range c.Members {
+		if v := recordedVersion(m); v != "" && minor(v) != minor(c.Version()) {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+// wrongClusterID stops everything when a member answers for another cluster: an address leads to the wrong place, or
+// data was exchanged below us.
+func wrongClusterID(w *walk) {
+	if len(w.c.Etcd.WrongClusterID) == 0 || !w.c.Formed() {
+		return
+	}
+	w.block(everything, v1alpha1.ReasonWrongClusterID, fmt.Sprintf("%s answered with a cluster ID other than %x: nothing is "+
+		"changed; find out whose data its volume holds", strings.Join(w.c.Etcd.WrongClusterID, ", "), w.c.Latch.ClusterID))
+	w.end()
+}
+
+// quorumLost forbids every change of the membership while no majority is proven. Members that do not run are started
+// again by a later rule: with a majority of the volumes, raft loses nothing.
+func quorumLost(w *walk) {
+	now := w.project(quorum.None, 0)
+	if w.c.Etcd.Serving && w.c.Etcd.Listed && now.Allowed {
+		if len(w.c.Etcd.Foreign) > 0 {
+			w.block(membership, v1alpha1.ReasonUnmanagedMember, "etcd lists members that are not this cluster's: "+
+				strings.Join(w.c.Etcd.Foreign, ", ")+"; remove them with etcdctl member remove")
+		}
+		return
+	}
+	w.forbidden |= membership | cleanup
+	switch {
+	case len(w.c.Members) == 0:
+		w.block(everything, v1alpha1.ReasonQuorumLost, "no member is left and no volume: the data is lost. "+
+			"Delete the EtcdCluster and create it again to start empty")
+	case w.c.Etcd.Serving && !w.c.Etcd.Listed:
+		w.block(0, v1alpha1.ReasonObservationFailed, "etcd serves but its member list cannot be read: "+w.c.Etcd.Err)
+	default:
+		w.block(0, v1alpha1.ReasonQuorumLost, fmt.Sprintf("no majority serves (%s): %s", now.Reason, sick(w.c)))
+	}
+}
+
+// sick lists the voters that are not healthy, with the reason.
+func sick(c *state.Cluster) string {
+	var list []string
+	for _, m := range c.Voters() {
+		if m.Health != state.Healthy {
+			list = append(list, m.Name+" "+m.Reason)
+		}
+	}
+	return strings.Join(list, "; ")
+}
+
+// alarms stops changes of the membership while etcd raises an alarm.
+func alarms(w *walk) {
+	for _, a := range w.c.Etcd.Alarms {
+		switch a.Type {
+		case "NOSPACE":
+			w.block(membership, v1alpha1.ReasonAlarm, fmt.Sprintf("%s has reached its quota and etcd accepts no writes: "+
+				"compact and defragment, then run etcdctl alarm disarm", a.Member))
+		default:
+			w.block(membership|cleanup, v1alpha1.ReasonAlarm, fmt.Sprintf("etcd reports %s for %s: nothing is removed or "+
+				"added until the alarm is cleared", a.Type, a.Member))
+		}
+	}
+}
+
+// rollout reports Pods whose template is no longer the spec's. Rolling it out is not supported by this release; a Pod
+// that is created again for another reason gets the new template.
+func rollout(w *walk) {
+	var outdated []string
+	for _, m := range w.c.Members {
+		if m.Pod != nil && m.Pod.Applied != desiredTemplate(w.c, m) {
+			outdated = append(outdated, m.Name)
+		}
+	}
+	if len(outdated) == 0 || hasReason(w.d.Blocked, v1alpha1.ReasonRolloutNotSupported) {
+		return
+	}
+	w.block(0, v1alpha1.ReasonRolloutNotSupported, fmt.Sprintf("the template of %s is older than the spec; this release "+
+		"applies it only to Pods that are created again: delete them one at a time, waiting for Ready in between",
+		strings.Join(outdated, ", ")))
+}
+
+func hasReason(blocked []Blocked, reason string) bool {
+	return slices.ContainsFunc(blocked, func(b Blocked) bool { return b.Reason == reason })
+}

@@ -1,0 +1,138 @@
+package plan
+
+import (
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/quorate/quorate/internal/quorum"
+	"github.com/quorate/quorate/internal/state"
+)
+
+// keep adds the ensures: Services, ownership, the records of placement, and the seals.
+func keep(w *walk) {
+	c := w.c
+	w.ensure(ApplyServices{Clients: c.Formed(), Slots: serviceSlots(c)})
+	if ownersDiffer(c) {
+		w.ensure(ApplyOwners{Owned: owned(c)})
+	}
+	for _, m := range c.Members {
+		if m.Volume != nil && m.Pod != nil && placementDiffers(m) {
+			w.ensure(RecordPlacement{
+				Volume: m.Volume.Name, PersistentVolume: m.Volume.PersistentVolume, Node: m.Pod.Node,
+			})
+		}
+		if mayBeSealed(m) && !m.Sealed() {
+			w.ensure(Seal{
+				Member: m.Name, Incarnation: incarnation(c, m), PodUID: m.Pod.UID, Volume: volumeName(m),
+			})
+		}
+	}
+}
+
+// serviceSlots are the slots that clients reach by a name of their own: those of the voters.
+func serviceSlots(c *state.Cluster) []int {
+	if !c.Formed() {
+		return nil
+	}
+	var slots []int
+	for _, m := range c.Voters() {
+		slots = append(slots, m.Slot)
+	}
+	slices.Sort(slots)
+	return slots
+}
+
+// mayBeSealed tells that the member is proven to run with its data: etcd lists its client URLs and it answers as
+// itself. A member that never ran must not be sealed: it would never start.
+func mayBeSealed(m state.Member) bool {
+	return m.Listed && m.Started && m.Pod != nil && !m.Pod.Terminating && m.Probe.Answered && m.Probe.MemberID == m.ID
+}
+
+func placementDiffers(m state.Member) bool {
+	v := m.Volume
+	if m.Pod.Node == "" || v.PersistentVolume == "" || v.Foreign() {
+		return false
+	}
+	return v.RecordedPersistentVolume == "" || v.Node != m.Pod.Node
+}
+
+func owned(c *state.Cluster) bool { return c.ReclaimPolicy() == "Delete" }
+
+func ownersDiffer(c *state.Cluster) bool {
+	want := types.UID("")
+	if owned(c) {
+		want = c.Object.UID
+	}
+	if c.Latch != nil && c.Latch.Owner != want {
+		return true
+	}
+	for _, m := range c.Members {
+		if m.Volume != nil && m.Volume.Owner != want {
+			return true
+		}
+	}
+	return slices.ContainsFunc(c.Leftovers.Volumes, func(v state.Volume) bool { return v.Owner != want })
+}
+
+func volumeName(m state.Member) string {
+	if m.Volume == nil {
+		return ""
+	}
+	return m.Volume.Name
+}
+
+// budget keeps the PodDisruptionBudget at what the voters can spare, and above it around a change of our own.
+func (w *walk) budget() {
+	c := w.c
+	if !c.Object.DeletionTimestamp.IsZero() || c.Latch == nil || w.forbidden == everything && w.ended {
+		return
+	}
+	if !c.Formed() {
+		w.ensure(ApplyDisruptionBudget{MinAvailable: spare(c.Latch.Size)})
+		return
+	}
+	if c.Etcd.Listed {
+		w.ensure(ApplyDisruptionBudget{MinAvailable: w.minAvailable()})
+	}
+}
+
+// minAvailable is the majority of the voters; of one more while a learner is about to be promoted; and all of them
+// while a voter is about to be removed, until its Pod, which the budget still counts, is gone.
+func (w *walk) minAvailable() int {
+	voters := len(w.c.Voters())
+	leaving := 0
+	for _, p := range w.c.Leftovers.Pods {
+		if p.Voter {
+			leaving++
+		}
+	}
+	switch {
+	case leaving > 0:
+		return voters + leaving
+	case w.announce:
+		return voters
+	case w.promoting:
+		return spare(voters + 1)
+	default:
+		return spare(voters)
+	}
+}
+
+// spare is the majority that a budget protects; a single member gets no budget, which would block drains for ever.
+func spare(voters int) int {
+	if voters <= 1 {
+		return 0
+	}
+	return quorum.Majority(voters)
+}
+
+// budgeted tells that the disruption controller has seen the budget with this minimum and that no eviction it
+// granted is still pending.
+func budgeted(c *state.Cluster, minAvailable int) bool {
+	if minAvailable == 0 {
+		return true
+	}
+	d := c.Disruption
+	return d != nil && d.Observed && d.MinAvailable == minAvailable
+}

@@ -1,0 +1,159 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/quorate/quorate/api/v1alpha1"
+	"github.com/quorate/quorate/internal/quorum"
+	"github.com/quorate/quorate/internal/state"
+)
+
+// finishRemoval ends what a confirmed removal began: it retires the volume, then deletes the Pod. Invariant: etcd's
+// linearizable list lacks the member, so raft never lets it vote again, whatever its Pod and volume still do.
+func finishRemoval(w *walk) {
+	c := w.c
+	if !c.Etcd.Listed {
+		return
+	}
+	var unretired []string
+	for _, v := range c.Leftovers.Volumes {
+		if !v.Retired {
+			unretired = append(unretired, v.Name)
+		}
+	}
+	if len(unretired) > 0 {
+		w.propose(cleanup, RecordRetired{Volumes: unretired}, v1alpha1.ReasonScalingDown,
+			"etcd no longer lists the member: its volume must never be started again")
+	}
+	for _, p := range c.Leftovers.Pods {
+		w.block(membership, v1alpha1.ReasonScalingDown, "waiting until Pod "+p.Name+" of a removed member has ended")
+		if !p.Terminating {
+			w.propose(cleanup, DeletePod{Name: p.Name, UID: p.UID, Why: "etcd no longer lists its member"},
+				v1alpha1.ReasonScalingDown, "the member was removed")
+		}
+	}
+}
+
+// remove goes the way of every removal of a listed member: permission by the projection, announcement through the
+// disruption budget, leadership handed over, record, and only then the removal, each as a step of its own.
+func (w *walk) remove(m state.Member, activity, why string) {
+	c := w.c
+	if verdict := w.project(quorum.Remove, m.ID); !verdict.Allowed {
+		w.block(membership, activity, fmt.Sprintf("%s is to be removed (%s), but %s: waiting for the other members",
+			m.Name, why, verdict.Reason))
+		return
+	}
+	if !m.Learner && m.Pod != nil && w.forbidden&membership == 0 {
+		w.announce = true
+		if voters := len(c.Voters()); !budgeted(c, voters) {
+			w.block(membership, activity, fmt.Sprintf("%s is to be removed (%s): waiting until the disruption controller "+
+				"observes minAvailable %d, so that no eviction comes in between", m.Name, why, voters))
+			return
+		}
+	}
+	if c.Etcd.Leader == m.ID {
+		w.handOver(m, activity)
+		return
+	}
+	if !m.Retiring() && (m.Volume != nil || m.Pod != nil) {
+		r := Retire{Name: m.Name, Volume: volumeName(m)}
+		if c.Ephemeral() && m.Pod != nil {
+			r.PodUID = m.Pod.UID
+		}
+		w.propose(membership, r, activity, why)
+		return
+	}
+	w.propose(membership, RemoveMember{Name: m.Name, ID: m.ID, Why: why}, activity, why)
+}
+
+// handOver moves the leadership to the healthy voter that has applied most, before the leader is removed: a removed
+// leader would leave the others to wait for an election.
+func (w *walk) handOver(leader state.Member, activity string) {
+	var to *state.Member
+	for _, m := range w.c.Voters() {
+		if m.ID != leader.ID && m.Health == state.Healthy && !m.Retiring() &&
+			(to == nil || m.Probe.Applied > to.Probe.Applied) {
+			to = &m
+		}
+	}
+	if to == nil {
+		w.block(membership, activity, leader.Name+" leads and no other voter is healthy: waiting for one")
+		return
+	}
+	w.propose(membership, MoveLeader{From: leader.Name, To: to.Name, FromID: leader.ID, ToID: to.ID}, activity,
+		leader.Name+" is about to be removed")
+}
+
+// resumeUnwanted withdraws the record of removals that are no longer wanted.
+func (w *walk) resumeUnwanted(wanted uint64) {
+	for _, m := range w.c.Members {
+		if !m.Listed || !m.Retiring() || m.ID == wanted {
+			continue
+		}
+		r := Resume{Name: m.Name, Volume: volumeName(m)}
+		if w.c.Ephemeral() && m.Pod != nil {
+			r.PodUID = m.Pod.UID
+		}
+		w.propose(membership, r, v1alpha1.ReasonScalingDown, "its removal is no longer wanted")
+	}
+}
+
+// scaleDown removes voters that are too many, one at a time.
+func scaleDown(w *walk) {
+	c := w.c
+	if !c.Etcd.Listed {
+		return
+	}
+	voters := c.Voters()
+	if len(voters) <= c.Replicas() {
+		w.resumeUnwanted(0)
+		return
+	}
+	victim := surplus(voters)
+	w.resumeUnwanted(victim.ID)
+	w.remove(victim, v1alpha1.ReasonScalingDown, fmt.Sprintf("%d voters are wanted, %d are listed", c.Replicas(), len(voters)))
+	if w.d.Step == nil && !hasReason(w.d.Blocked, v1alpha1.ReasonScalingDown) {
+		w.block(0, v1alpha1.ReasonScalingDown, fmt.Sprintf("%d voters are wanted, %d are listed: waiting for the above",
+			c.Replicas(), len(voters)))
+	}
+}
+
+// surplus chooses the voter to remove, in this order: one that is unhealthy, one whose removal was begun, the one with
+// the highest slot. A voter of unknown health is not blamed for it.
+func surplus(voters []state.Member) state.Member {
+	return slices.MaxFunc(voters, func(a, b state.Member) int {
+		for _, key := range []func(state.Member) int{
+			func(m state.Member) int { return rank(m.Health == state.Unhealthy) },
+			func(m state.Member) int { return rank(m.Retiring()) },
+			func(m state.Member) int { return m.Slot },
+		} {
+			if d := key(a) - key(b); d != 0 {
+				return d
+			}
+		}
+		return 0
+	})
+}
+
+func rank(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// cleanUp deletes retired volumes once the cluster is healthy without them. Invariant: the volume's record says
+// retired, which was written only after a linearizable list lacked its member.
+func cleanUp(w *walk) {
+	c := w.c
+	if !c.Etcd.Listed || !c.AllVotersHealthy() {
+		return
+	}
+	for _, v := range c.Leftovers.Volumes {
+		if v.Retired && !v.Terminating && !c.SlotHeld(v.Slot) {
+			w.propose(cleanup, DeleteVolume{Name: v.Name, UID: v.UID}, v1alpha1.ReasonScalingDown,
+				"the cluster is healthy without it")
+		}
+	}
+}

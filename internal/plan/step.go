@@ -1,0 +1,209 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/quorate/quorate/internal/state"
+)
+
+// Step is one thing to do. Steps are plain comparable-by-value data: before anything irreversible the executor
+// observes live, plans again, and goes on only when the very same step results.
+type Step interface {
+	// String is the step as a sentence part, for logs and events.
+	String() string
+	step()
+}
+
+// Ensures: harmless, idempotent, done in every reconcile before the step.
+type (
+	// ApplyServices keeps the Services: the peers' always; the client Service and one for each slot when Clients is
+	// set. Services of other slots are deleted.
+	ApplyServices struct {
+		Clients bool
+		Slots   []int
+	}
+	// ApplyDisruptionBudget keeps the PodDisruptionBudget; MinAvailable 0 means none.
+	ApplyDisruptionBudget struct{ MinAvailable int }
+	// ApplyOwners makes the EtcdCluster own its volumes and latch (reclaimPolicy Delete), or nobody (Retain).
+	ApplyOwners struct{ Owned bool }
+	// Seal records that a member ran, on its volume first, then makes its Pod unable to start empty again.
+	Seal struct {
+		Member      string
+		Incarnation state.Incarnation
+		PodUID      types.UID
+		Volume      string
+	}
+	// RecordPlacement writes the volume's PersistentVolume and the node of its Pod into its record.
+	RecordPlacement struct {
+		Volume           string
+		PersistentVolume string
+		Node             string
+	}
+	// FormLatch records that a quorum of sealed members was seen: there is no bootstrap any more.
+	FormLatch struct{}
+	// RecordVersion keeps the latch's record of the chosen version up to date before the cluster has formed.
+	RecordVersion struct{ Version string }
+	// MarkVoter puts the voter label on a learner's Pod, before its promotion, so that the budget counts it.
+	MarkVoter struct {
+		Member string
+		PodUID types.UID
+	}
+)
+
+// Steps: at most one in a reconcile.
+type (
+	// CreateLatch starts a bootstrap: after it, and never again, members may start with state "new".
+	CreateLatch struct {
+		Size    int
+		Version string
+	}
+	// RestartBootstrap gives up a generation that never formed, and starts another with an identity of its own.
+	RestartBootstrap struct {
+		Generation int64
+		Size       int
+		Version    string
+	}
+	// RestoreLatch makes a lost latch anew from what the volumes or Pods record.
+	RestoreLatch struct{ Latch state.Latch }
+	// StartMembers creates the volumes and Pods of members that do not run.
+	StartMembers struct{ Members []Launch }
+	// UpdateStart gives a learner that never started the current member list.
+	UpdateStart struct {
+		Member string
+		PodUID types.UID
+		Start  state.Start
+	}
+	// DeletePod deletes a Pod that runs no member that counts: finished, not running, or of a removed member.
+	DeletePod struct {
+		Name string
+		UID  types.UID
+		Why  string
+	}
+	// AddLearner adds a member for the slot to etcd's list.
+	AddLearner struct {
+		Slot    int
+		Name    string
+		PeerURL string
+	}
+	// Promote makes a learner a voter.
+	Promote struct {
+		Name string
+		ID   uint64
+	}
+	// MoveLeader hands the leadership over.
+	MoveLeader struct {
+		From, To     string
+		FromID, ToID uint64
+	}
+	// Retire records on the incarnation, before the removal is sent, that it is going to be removed.
+	Retire struct {
+		Name   string
+		Volume string
+		PodUID types.UID
+	}
+	// Resume withdraws Retire: the member is listed and its removal is no longer wanted.
+	Resume struct {
+		Name   string
+		Volume string
+		PodUID types.UID
+	}
+	// RemoveMember removes a member from etcd's list, for ever.
+	RemoveMember struct {
+		Name string
+		ID   uint64
+		Why  string
+	}
+	// RecordRetired records that etcd no longer lists the volume's member: it must never be started again.
+	RecordRetired struct{ Volumes []string }
+	// DeleteVolume deletes a retired volume.
+	DeleteVolume struct {
+		Name string
+		UID  types.UID
+	}
+)
+
+// Launch is a member to start.
+type Launch struct {
+	Incarnation state.Incarnation
+	Start       state.Start
+	// Volume is the claim's name; empty when ephemeral.
+	Volume string
+	// CreateVolume tells that the claim does not exist and may be created: the incarnation never had one.
+	CreateVolume bool
+	// CreatePod tells that the Pod is to be created.
+	CreatePod bool
+}
+
+func (s ApplyServices) String() string         { return "keep the Services" }
+func (s ApplyDisruptionBudget) String() string { return "keep the PodDisruptionBudget" }
+func (s ApplyOwners) String() string           { return "keep the ownership of volumes" }
+func (s Seal) String() string                  { return "seal " + s.Member }
+func (s RecordPlacement) String() string       { return "record the placement of " + s.Volume }
+func (s FormLatch) String() string             { return "record that the cluster has formed" }
+func (s RecordVersion) String() string         { return "record the version " + s.Version }
+func (s MarkVoter) String() string             { return "label " + s.Member + " as a voter" }
+
+func (s CreateLatch) String() string {
+	return fmt.Sprintf("bootstrap %d members of etcd %s", s.Size, s.Version)
+}
+func (s RestartBootstrap) String() string {
+	return fmt.Sprintf("bootstrap again, generation %d", s.Generation)
+}
+func (s RestoreLatch) String() string { return "restore the record of the bootstrap from the volumes" }
+func (s StartMembers) String() string {
+	names := make([]string, 0, len(s.Members))
+	for _, m := range s.Members {
+		names = append(names, fmt.Sprintf("slot %d", m.Incarnation.Slot))
+	}
+	return "start the members of " + strings.Join(names, ", ")
+}
+func (s UpdateStart) String() string { return "give " + s.Member + " the current member list" }
+func (s DeletePod) String() string   { return "delete Pod " + s.Name + ": " + s.Why }
+func (s AddLearner) String() string  { return "add " + s.Name + " as a learner" }
+func (s Promote) String() string     { return "promote " + s.Name + " to a voter" }
+func (s MoveLeader) String() string {
+	return "move the leadership from " + s.From + " to " + s.To
+}
+func (s Retire) String() string       { return "record that " + s.Name + " is about to be removed" }
+func (s Resume) String() string       { return "keep " + s.Name + ": its removal is no longer wanted" }
+func (s RemoveMember) String() string { return "remove member " + s.Name + ": " + s.Why }
+func (s RecordRetired) String() string {
+	return "retire " + strings.Join(s.Volumes, ", ") + ": etcd no longer lists the member"
+}
+func (s DeleteVolume) String() string { return "delete the retired volume " + s.Name }
+
+func (ApplyServices) step()         {}
+func (ApplyDisruptionBudget) step() {}
+func (ApplyOwners) step()           {}
+func (Seal) step()                  {}
+func (RecordPlacement) step()       {}
+func (FormLatch) step()             {}
+func (RecordVersion) step()         {}
+func (MarkVoter) step()             {}
+func (CreateLatch) step()           {}
+func (RestartBootstrap) step()      {}
+func (RestoreLatch) step()          {}
+func (StartMembers) step()          {}
+func (UpdateStart) step()           {}
+func (DeletePod) step()             {}
+func (AddLearner) step()            {}
+func (Promote) step()               {}
+func (MoveLeader) step()            {}
+func (Retire) step()                {}
+func (Resume) step()                {}
+func (RemoveMember) step()          {}
+func (RecordRetired) step()         {}
+func (DeleteVolume) step()          {}
+
+// Irreversible tells whether the step must be confirmed by a live observation just before it is done.
+func Irreversible(s Step) bool {
+	switch s.(type) {
+	case CreateLatch, RestartBootstrap, RestoreLatch, RemoveMember, DeleteVolume, DeletePod, RecordRetired:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,65 @@
+package plan
+
+import (
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/version"
+
+	"github.com/quorate/quorate/internal/resources"
+	"github.com/quorate/quorate/internal/state"
+)
+
+// versionFor is the etcd version that a member is started with: the cluster's, unless the member's data is of another
+// minor. Such a change must go through the gates of an upgrade, never through a Pod that is created again.
+func versionFor(c *state.Cluster, m state.Member) string {
+	recorded := recordedVersion(m)
+	if c.Formed() && recorded == "" {
+		recorded = runningVersion(c)
+	}
+	if c.Formed() && recorded != "" && minor(recorded) != minor(c.Version()) {
+		return recorded
+	}
+	return c.Version()
+}
+
+// recordedVersion is the version that last ran on the member's data, or was about to; empty when it never had any.
+func recordedVersion(m state.Member) string {
+	switch {
+	case m.Volume != nil:
+		return m.Volume.Version
+	case m.Pod != nil:
+		return m.Pod.Version
+	default:
+		return ""
+	}
+}
+
+// runningVersion is the version that some member of the cluster runs: what a joiner gets.
+func runningVersion(c *state.Cluster) string {
+	for _, m := range c.Members {
+		if v := recordedVersion(m); v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// desiredTemplate is what the member's Pod would record if it were created now.
+func desiredTemplate(c *state.Cluster, m state.Member) string {
+	return resources.Applied(c.Object, versionFor(c, m))
+}
+
+// minor of a version: "3.6" of "3.6.16".
+func minor(version string) string {
+	if i := strings.LastIndexByte(version, '.'); i > 0 {
+		return version[:i]
+	}
+	return version
+}
+
+// Older tells whether version a is older than b; both are etcd releases such as "3.6.16".
+func Older(a, b string) bool {
+	va, errA := version.ParseGeneric(a)
+	vb, errB := version.ParseGeneric(b)
+	return errA == nil && errB == nil && va.LessThan(vb)
+}

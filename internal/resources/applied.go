@@ -1,0 +1,56 @@
+package resources
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+
+	"github.com/quorate/quorate/api/v1alpha1"
+)
+
+// appliedSpec is the part of the spec that shapes a member Pod, as the user wrote it. The operator's own defaults are
+// not part of it, so that an upgrade of the operator alone restarts no member.
+type appliedSpec struct {
+	Version     string                     `json:"version"`
+	Image       *v1alpha1.ImageSpec        `json:"image,omitempty"`
+	Etcd        *v1alpha1.EtcdOptions      `json:"etcd,omitempty"`
+	PodTemplate *v1alpha1.PodTemplate      `json:"podTemplate,omitempty"`
+	Ephemeral   *v1alpha1.EphemeralStorage `json:"ephemeral,omitempty"`
+}
+
+// Applied renders the part of the spec that shapes a member Pod of the version as canonical JSON: equal wishes give
+// equal strings, whatever the notation of a quantity, the order of flags, or an empty struct in place of none.
+func Applied(c *v1alpha1.EtcdCluster, version string) string {
+	spec := c.Spec.DeepCopy()
+	if spec.Etcd != nil {
+		slices.SortFunc(spec.Etcd.ExtraArgs, func(a, b v1alpha1.ExtraArg) int {
+			return strings.Compare(a.Name, b.Name)
+		})
+	}
+	if t := spec.PodTemplate; t != nil {
+		t.Metadata, t.Spec = orNil(t.Metadata), orNil(t.Spec)
+	}
+	b, err := json.Marshal(appliedSpec{
+		Version:     version,
+		Image:       orNil(spec.Image),
+		Etcd:        orNil(spec.Etcd),
+		PodTemplate: orNil(spec.PodTemplate),
+		Ephemeral:   spec.Storage.Ephemeral,
+	})
+	if err != nil {
+		// Only unsupported Go types fail to marshal, and the API has none.
+		panic("marshal the applied spec: " + err.Error())
+	}
+	return string(b)
+}
+
+// orNil is nil for a struct in which nothing is set.
+func orNil[T any](p *T) *T {
+	var zero T
+	if p == nil || equality.Semantic.DeepEqual(*p, zero) {
+		return nil
+	}
+	return p
+}

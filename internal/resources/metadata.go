@@ -1,0 +1,133 @@
+package resources
+
+import (
+	"maps"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/quorate/quorate/api/v1alpha1"
+	"github.com/quorate/quorate/internal/state"
+)
+
+// Labels of the objects.
+const (
+	// LabelCluster holds the name of the EtcdCluster, on every object of it.
+	LabelCluster = "quorate.dev/cluster"
+	// LabelMember holds the member's name, on its Pod, its claims and its Service.
+	LabelMember = "quorate.dev/member"
+	// LabelRole holds RoleVoter or RoleLearner, on Pods only. The PodDisruptionBudget counts RoleVoter.
+	LabelRole   = "quorate.dev/role"
+	RoleVoter   = "voter"
+	RoleLearner = "learner"
+
+	NameLabel      = "app.kubernetes.io/name"
+	InstanceLabel  = "app.kubernetes.io/instance"
+	ComponentLabel = "app.kubernetes.io/component"
+	ManagedByLabel = "app.kubernetes.io/managed-by"
+	// ManagedBy is the value of ManagedByLabel on every object that the operator makes.
+	ManagedBy = "quorate"
+)
+
+// Values of ComponentLabel.
+const (
+	ComponentMember           = "member"
+	ComponentVolume           = "volume"
+	ComponentLatch            = "latch"
+	ComponentPeerService      = "peer-service"
+	ComponentClientService    = "client-service"
+	ComponentMemberService    = "member-service"
+	ComponentDisruptionBudget = "disruption-budget"
+)
+
+// Annotations of Pods and claims: the records of their incarnation.
+const (
+	AnnotationGeneration = "quorate.dev/generation"
+	AnnotationToken      = "quorate.dev/token"
+	AnnotationSize       = "quorate.dev/size"
+	// AnnotationInitialCluster on a claim is the bootstrap's list, on a Pod the list that etcd starts with.
+	AnnotationInitialCluster      = "quorate.dev/initial-cluster"
+	AnnotationInitialClusterState = "quorate.dev/initial-cluster-state"
+	AnnotationClusterID           = "quorate.dev/cluster-id"
+	AnnotationMemberID            = "quorate.dev/member-id"
+	AnnotationVersion             = "quorate.dev/version"
+	AnnotationPeerURL             = "quorate.dev/peer-url"
+	AnnotationStorageClass        = "quorate.dev/storage-class"
+	AnnotationVolumeName          = "quorate.dev/volume-name"
+	AnnotationNode                = "quorate.dev/node"
+	AnnotationStarted             = "quorate.dev/started"
+	AnnotationRetiring            = "quorate.dev/retiring"
+	AnnotationRetired             = "quorate.dev/retired"
+	// AnnotationApplied is the part of the spec that a Pod was last rendered from; see Applied.
+	AnnotationApplied = "quorate.dev/applied"
+	// AnnotationDesired is a hash of what the operator last applied to a Service or PodDisruptionBudget.
+	AnnotationDesired = "quorate.dev/desired"
+)
+
+const clusterKind = "EtcdCluster"
+
+// Selector selects the member Pods of a cluster.
+func Selector(cluster string) labels.Set {
+	return labels.Set{LabelCluster: cluster, ComponentLabel: ComponentMember}
+}
+
+// VoterSelector selects the member Pods of a cluster that count as voters.
+func VoterSelector(cluster string) labels.Set {
+	return labels.Set{LabelCluster: cluster, ComponentLabel: ComponentMember, LabelRole: RoleVoter}
+}
+
+func objectLabels(cluster, component string) map[string]string {
+	return map[string]string{
+		NameLabel:      "etcd",
+		InstanceLabel:  cluster,
+		ManagedByLabel: ManagedBy,
+		ComponentLabel: component,
+		LabelCluster:   cluster,
+	}
+}
+
+// merged is over laid over base; both stay as they are.
+func merged(base, over map[string]string) map[string]string {
+	out := maps.Clone(base)
+	if out == nil {
+		out = make(map[string]string, len(over))
+	}
+	maps.Copy(out, over)
+	return out
+}
+
+// OwnsData tells whether the volumes and the latch go when the EtcdCluster is deleted. With reclaimPolicy Retain
+// nobody owns them, so that garbage collection leaves them alone.
+func OwnsData(c *v1alpha1.EtcdCluster) bool {
+	return (&state.Cluster{Object: c}).ReclaimPolicy() == v1alpha1.ReclaimDelete
+}
+
+// SetOwner makes the EtcdCluster the controlling owner of the object, or withdraws that.
+// References to other owners stay: the API server refuses a second controller, which is the wanted signal.
+func SetOwner(obj metav1.Object, c *v1alpha1.EtcdCluster, owned bool) {
+	refs := slices.DeleteFunc(slices.Clone(obj.GetOwnerReferences()), func(r metav1.OwnerReference) bool {
+		return r.UID == c.UID
+	})
+	if owned {
+		refs = append(refs, ownerReference(c))
+	}
+	if len(refs) == 0 {
+		refs = nil
+	}
+	obj.SetOwnerReferences(refs)
+}
+
+func ownerReference(c *v1alpha1.EtcdCluster) metav1.OwnerReference {
+	return *metav1.NewControllerRef(c, v1alpha1.GroupVersion.WithKind(clusterKind))
+}
+
+// ownerOf is the UID of the EtcdCluster that controls the object; empty when none does.
+func ownerOf(obj metav1.Object) types.UID {
+	ref := metav1.GetControllerOf(obj)
+	if ref == nil {
+		return ""
+	}
+	return ref.UID
+}

@@ -1,0 +1,140 @@
+package resources
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/quorate/quorate/internal/state"
+)
+
+// ParsePod decodes a member Pod of the cluster: what it records, and what Kubernetes says about it.
+func ParsePod(cluster string, pod *corev1.Pod) (state.Pod, error) {
+	r := record{values: pod.Annotations}
+	p := state.Pod{
+		Name:            pod.Name,
+		UID:             pod.UID,
+		ResourceVersion: pod.ResourceVersion,
+		Owner:           ownerOf(pod),
+		Generation:      r.positive(AnnotationGeneration),
+		Token:           r.text(AnnotationToken),
+		Size:            int(r.positive(AnnotationSize)),
+		MemberID:        r.id(AnnotationMemberID),
+		Volume:          claimName(pod),
+		Sealed:          sealed(pod),
+		InitialCluster:  r.text(AnnotationInitialCluster),
+		Voter:           pod.Labels[LabelRole] == RoleVoter,
+		Started:         r.flag(AnnotationStarted),
+		Retiring:        r.flag(AnnotationRetiring),
+		Applied:         r.text(AnnotationApplied),
+		Version:         r.text(AnnotationVersion),
+		IP:              pod.Status.PodIP,
+		Node:            pod.Spec.NodeName,
+		Created:         pod.CreationTimestamp.Time,
+		Terminating:     pod.DeletionTimestamp != nil,
+		Ready:           ready(pod),
+	}
+	if r.err == nil {
+		p.Slot, r.err = podSlot(cluster, pod, r.text(AnnotationPeerURL))
+	}
+	if r.err != nil {
+		return state.Pod{}, fmt.Errorf("pod %s/%s: %w", pod.Namespace, pod.Name, r.err)
+	}
+	readContainer(pod, &p)
+	return p, nil
+}
+
+func podSlot(cluster string, pod *corev1.Pod, peerURL string) (int, error) {
+	slot, ok := ParseSlot(cluster, pod.Name)
+	switch {
+	case !ok || pod.Labels[LabelMember] != pod.Name:
+		return 0, fmt.Errorf("the name and label %s=%q fit no member of %s; restore the label, or delete the Pod",
+			LabelMember, pod.Labels[LabelMember], cluster)
+	case peerURL != PeerURL(pod.Namespace, cluster, slot):
+		return 0, fmt.Errorf("%s is %q, but the member's is %q; restore it",
+			AnnotationPeerURL, peerURL, PeerURL(pod.Namespace, cluster, slot))
+	}
+	return slot, nil
+}
+
+// readContainer fills in what the kubelet reports.
+func readContainer(pod *corev1.Pod, p *state.Pod) {
+	ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+	status := etcdStatus(pod)
+	if status == nil {
+		p.Finished, p.Waiting = ended, podWaiting(pod)
+		return
+	}
+	p.Running = status.State.Running != nil
+	// A terminal phase that somebody other than the kubelet wrote (the garbage collector of Pods) may come before the
+	// end of the container.
+	p.Finished = ended && !p.Running
+	p.Restarts = int(status.RestartCount)
+	p.LastExit = lastExit(status)
+	if p.Running {
+		p.ContainerID = status.ContainerID
+		return
+	}
+	p.Waiting = podWaiting(pod)
+	if w := status.State.Waiting; w != nil && w.Reason != "" {
+		p.Waiting = reasonAndMessage(w.Reason, w.Message)
+	}
+}
+
+func etcdStatus(pod *corev1.Pod) *corev1.ContainerStatus {
+	for i := range pod.Status.ContainerStatuses {
+		if pod.Status.ContainerStatuses[i].Name == EtcdContainer {
+			return &pod.Status.ContainerStatuses[i]
+		}
+	}
+	return nil
+}
+
+// podWaiting tells why no container was started yet: the Pod's own reason (such as Evicted), else the scheduler's.
+func podWaiting(pod *corev1.Pod) string {
+	if pod.Status.Reason != "" {
+		return reasonAndMessage(pod.Status.Reason, pod.Status.Message)
+	}
+	for _, cond := range pod.Status.Conditions {
+		if cond.Type == corev1.PodScheduled && cond.Status != corev1.ConditionTrue {
+			return reasonAndMessage(cond.Reason, cond.Message)
+		}
+	}
+	return ""
+}
+
+func reasonAndMessage(reason, message string) string {
+	if message == "" {
+		return reason
+	}
+	return reason + ": " + message
+}
+
+func lastExit(status *corev1.ContainerStatus) *state.Exit {
+	t := status.State.Terminated
+	if t == nil {
+		t = status.LastTerminationState.Terminated
+	}
+	if t == nil {
+		return nil
+	}
+	return &state.Exit{Code: int(t.ExitCode), Message: t.Message, At: t.FinishedAt.Time}
+}
+
+func ready(pod *corev1.Pod) bool {
+	for _, cond := range pod.Status.Conditions {
+		if cond.Type == corev1.PodReady {
+			return cond.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
+func claimName(pod *corev1.Pod) string {
+	for _, v := range pod.Spec.Volumes {
+		if v.Name == dataVolume && v.PersistentVolumeClaim != nil {
+			return v.PersistentVolumeClaim.ClaimName
+		}
+	}
+	return ""
+}

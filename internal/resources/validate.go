@@ -1,0 +1,117 @@
+package resources
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/utils/ptr"
+
+	"github.com/quorate/quorate/api/v1alpha1"
+)
+
+// findings are what is wrong with a spec, one sentence each.
+type findings []string
+
+func (f *findings) addf(field, format string, args ...any) {
+	*f = append(*f, field+" "+fmt.Sprintf(format, args...))
+}
+
+// Validate finds what the CEL rules of the API cannot see: values that etcd or Kubernetes would refuse once the member
+// is made, when it is too late to tell the user at once. The version is the one to run, which the spec may leave open.
+// Each message names the field, what is wrong, and what to do; none means that the spec is fine.
+func Validate(c *v1alpha1.EtcdCluster, version string) []string {
+	m, known := minorOf(version)
+	if !known {
+		return []string{fmt.Sprintf("spec.version %q is not supported: give a release of 3.5, 3.6 or 3.7", version)}
+	}
+	var f findings
+	if e := c.Spec.Etcd; e != nil {
+		f.extraArgs(e.ExtraArgs, m)
+		f.wholeMilliseconds("spec.etcd.heartbeatInterval", e.HeartbeatInterval)
+		f.wholeMilliseconds("spec.etcd.electionTimeout", e.ElectionTimeout)
+		f.compaction(e.AutoCompaction)
+	}
+	if s := c.Spec.ClientService; s != nil {
+		f.clientService(s)
+	}
+	if t := c.Spec.PodTemplate; t != nil && t.Metadata != nil {
+		f.labels("spec.podTemplate.metadata.labels", t.Metadata.Labels)
+		f.keys("spec.podTemplate.metadata.annotations", t.Metadata.Annotations)
+	}
+	f.podSpec(podTemplateSpec(c))
+	f.memoryMedium(c)
+	return f
+}
+
+func (f *findings) wholeMilliseconds(field string, d *metav1.Duration) {
+	if d != nil && d.Duration%time.Millisecond != 0 {
+		f.addf(field, "is %s, but etcd counts in milliseconds: give a whole number of them", d.Duration)
+	}
+}
+
+func (f *findings) compaction(a *v1alpha1.AutoCompaction) {
+	const field = "spec.etcd.autoCompaction.retention"
+	switch {
+	case a == nil:
+	case a.Mode == v1alpha1.AutoCompactionPeriodic:
+		if d, err := time.ParseDuration(a.Retention); err != nil || d <= 0 {
+			f.addf(field, "is %q: give a duration above 0 such as 10h, or remove autoCompaction", a.Retention)
+		}
+	case a.Mode == v1alpha1.AutoCompactionRevision:
+		if n, err := strconv.ParseInt(a.Retention, 10, 64); err != nil || n < 1 {
+			f.addf(field, "is %q: give a number of revisions from 1 to %d", a.Retention, math.MaxInt64)
+		}
+	}
+}
+
+func (f *findings) clientService(s *v1alpha1.ClientServiceSpec) {
+	f.labels("spec.clientService.labels", s.Labels)
+	f.keys("spec.clientService.annotations", s.Annotations)
+	if s.LoadBalancerClass != nil && ptr.Deref(s.Type, "") != corev1.ServiceTypeLoadBalancer {
+		f.addf("spec.clientService.loadBalancerClass", "needs type LoadBalancer: set that type, or remove the class")
+	}
+}
+
+func (f *findings) labels(field string, labels map[string]string) {
+	f.keys(field, labels)
+	for _, key := range sortedKeys(labels) {
+		if errs := validation.IsValidLabelValue(labels[key]); len(errs) > 0 {
+			f.addf(field, "gives %s the value %q: %s", key, labels[key], strings.Join(errs, "; "))
+		}
+	}
+}
+
+func (f *findings) keys(field string, values map[string]string) {
+	for _, key := range sortedKeys(values) {
+		// A prefix in upper case is let through here; the API server decides.
+		if errs := validation.IsQualifiedName(strings.ToLower(key)); len(errs) > 0 {
+			f.addf(field, "has the key %q: %s", key, strings.Join(errs, "; "))
+		}
+	}
+}
+
+// memoryMedium: a tmpfs is charged to the container that writes it. When it may grow beyond the memory limit, the
+// member is killed over its own data, and again at each restart.
+func (f *findings) memoryMedium(c *v1alpha1.EtcdCluster) {
+	e := c.Spec.Storage.Ephemeral
+	if e == nil || e.SizeLimit == nil || ptr.Deref(e.Medium, v1alpha1.EphemeralDisk) != v1alpha1.EphemeralMemory {
+		return
+	}
+	limit, limited := containerResources(podTemplateSpec(c).Resources).Limits[corev1.ResourceMemory]
+	if limited && limit.Cmp(*e.SizeLimit) <= 0 {
+		f.addf("spec.storage.ephemeral.sizeLimit", "is %s and counts as memory, but the memory limit is %s: "+
+			"raise resources.limits.memory above it, or lower sizeLimit", e.SizeLimit.String(), limit.String())
+	}
+}
+
+func sortedKeys[K ~string, V any](m map[K]V) []K {
+	return slices.Sorted(maps.Keys(m))
+}

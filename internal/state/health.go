@@ -1,0 +1,126 @@
+package state
+
+import (
+	"fmt"
+	"strings"
+)
+
+// maxLag is the number of committed entries that a healthy member may have to apply still. etcd itself refuses
+// requests at 5000 (server/etcdserver/v3_server.go, maxGapBetweenApplyAndCommitIndex).
+const maxLag = 1000
+
+// wipedMarks are what etcd logs when a sealed member finds no write-ahead log: it asks the peers in its list for the
+// membership, and the list holds nobody but itself (server/etcdserver/bootstrap.go, bootstrapExistingClusterNoWAL).
+var wipedMarks = []string{"cannot fetch cluster info from peer urls"}
+
+// Assess fills in the health of every member and the agreed leader, from what the members answered.
+func (c *Cluster) Assess() {
+	c.Etcd.Leader = c.agreedLeader()
+	committed := c.highestCommitted()
+	for i := range c.Members {
+		m := &c.Members[i]
+		m.Health, m.Reason = c.judge(m, committed)
+	}
+}
+
+func (c *Cluster) judge(m *Member, committed uint64) (Health, string) {
+	switch p := m.Probe; {
+	case m.Pod == nil:
+		return Unhealthy, "has no Pod"
+	case m.Pod.Terminating:
+		return Unhealthy, "its Pod is being deleted"
+	case !p.Answered && m.Pod.Ready:
+		return Unknown, "cannot be reached although its Pod is ready: " + p.Err
+	case !p.Answered:
+		return Unhealthy, m.notRunning()
+	case p.ClusterID != c.Etcd.ClusterID && c.Etcd.ClusterID != 0:
+		return Unhealthy, fmt.Sprintf("answers for another cluster (%x)", p.ClusterID)
+	case p.MemberID != m.ID:
+		return Unhealthy, fmt.Sprintf("answers as another member (%x)", p.MemberID)
+	case p.Leader == 0 || p.Leader != c.Etcd.Leader:
+		return Unhealthy, "does not follow the leader"
+	case len(serious(p.Errors)) > 0:
+		return Unhealthy, strings.Join(serious(p.Errors), "; ")
+	case p.Applied+maxLag < committed:
+		return Unhealthy, "is behind the log of the others"
+	case !m.Sealed():
+		return Unhealthy, "is not sealed yet"
+	default:
+		return Healthy, ""
+	}
+}
+
+// notRunning says why a member does not answer, as far as Kubernetes knows.
+func (m *Member) notRunning() string {
+	switch {
+	case m.Wiped():
+		return "refuses to start: its volume " + m.volumeName() + " was wiped"
+	case m.Pod.Waiting != "":
+		return "is not running: " + m.Pod.Waiting
+	case !m.Pod.Running:
+		return "is not running yet"
+	case m.Pod.LastExit != nil && m.Pod.Restarts > 0:
+		return fmt.Sprintf("does not serve (it was restarted, last exit code %d)", m.Pod.LastExit.Code)
+	default:
+		return "does not serve yet"
+	}
+}
+
+func (m *Member) volumeName() string {
+	if m.Volume == nil {
+		return ""
+	}
+	return m.Volume.Name
+}
+
+// Wiped tells that the member was sealed, found its volume empty and refused to start.
+func (m *Member) Wiped() bool {
+	if m.Pod == nil || !m.Pod.Sealed || m.Pod.Running && m.Pod.Ready || m.Pod.LastExit == nil || m.Probe.Answered {
+		return false
+	}
+	for _, mark := range wipedMarks {
+		if strings.Contains(m.Pod.LastExit.Message, mark) {
+			return true
+		}
+	}
+	return false
+}
+
+// serious drops the errors that do not stop a member from serving: a raised NOSPACE alarm appears on every member.
+func serious(errs []string) []string {
+	var list []string
+	for _, e := range errs {
+		if !strings.Contains(e, "NOSPACE") {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// agreedLeader is the leader that most voters name, if they are a majority of the voters.
+func (c *Cluster) agreedLeader() uint64 {
+	votes, best, leader := map[uint64]int{}, 0, uint64(0)
+	for _, m := range c.Members {
+		if !m.Probe.Answered || m.Learner || m.Probe.Leader == 0 {
+			continue
+		}
+		votes[m.Probe.Leader]++
+		if n := votes[m.Probe.Leader]; n > best {
+			best, leader = n, m.Probe.Leader
+		}
+	}
+	if 2*best <= len(c.Voters()) {
+		return 0
+	}
+	return leader
+}
+
+func (c *Cluster) highestCommitted() uint64 {
+	highest := uint64(0)
+	for _, m := range c.Members {
+		if m.Probe.Answered {
+			highest = max(highest, m.Probe.Committed)
+		}
+	}
+	return highest
+}

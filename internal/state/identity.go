@@ -1,0 +1,79 @@
+package state
+
+import (
+	"crypto/sha1" //nolint:gosec // etcd derives its IDs with SHA-1; nothing is protected by it
+	"encoding/binary"
+	"slices"
+	"strings"
+)
+
+// BootstrapMemberID is the member ID that etcd gives a member at bootstrap: it depends on the peer URL and the token
+// only (etcd server/etcdserver/api/membership/member.go, computeMemberID without a time).
+func BootstrapMemberID(peerURL, token string) uint64 {
+	return idOf([]byte(peerURL + token))
+}
+
+// BootstrapClusterID is the cluster ID that etcd derives from the members that bootstrap it
+// (etcd server/etcdserver/api/membership/cluster.go, genID).
+func BootstrapClusterID(memberIDs []uint64) uint64 {
+	sorted := slices.Clone(memberIDs)
+	slices.Sort(sorted)
+	b := make([]byte, 0, 8*len(sorted))
+	for _, id := range sorted {
+		b = binary.BigEndian.AppendUint64(b, id)
+	}
+	return idOf(b)
+}
+
+func idOf(b []byte) uint64 {
+	sum := sha1.Sum(b) //nolint:gosec // see the import
+	return binary.BigEndian.Uint64(sum[:8])
+}
+
+// InitialCluster renders etcd's --initial-cluster from members in the order of their slots.
+func InitialCluster(members []InitialMember) string {
+	parts := make([]string, 0, len(members))
+	for _, m := range members {
+		parts = append(parts, m.Name+"="+m.PeerURL)
+	}
+	return strings.Join(parts, ",")
+}
+
+// InitialMember is an entry of --initial-cluster.
+type InitialMember struct {
+	Name    string
+	PeerURL string
+}
+
+// Incarnation is one member ID plus one volume: what a Pod and its volume are made for, and record.
+type Incarnation struct {
+	// Slot is the number in the member's name.
+	Slot int
+	// Generation and Token of the bootstrap that the cluster comes from, and the Size of that bootstrap.
+	Generation int64
+	Token      string
+	Size       int
+	// BootstrapList is the --initial-cluster of the bootstrap; empty for a member that joined later.
+	BootstrapList string
+	ClusterID     uint64
+	MemberID      uint64
+	PeerURL       string
+	// Version of etcd to run.
+	Version string
+}
+
+// Start is how a Pod starts its etcd.
+type Start struct {
+	// InitialCluster is etcd's --initial-cluster. Ignored by etcd when the data directory holds a write-ahead log.
+	InitialCluster string
+	// Existing renders --initial-cluster-state=existing, else new.
+	Existing bool
+	// Sealed tells that InitialCluster is the member itself only and Existing is set, because the incarnation ran.
+	Sealed bool
+	// Voter puts the voter label on the Pod, which the PodDisruptionBudget counts.
+	Voter bool
+	// IPv6 listens on [::] instead of 0.0.0.0.
+	IPv6 bool
+	// Node pins the Pod to a node; empty leaves it to the scheduler.
+	Node string
+}

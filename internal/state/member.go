@@ -1,0 +1,184 @@
+package state
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Member is one member: a slot, joined with what etcd lists, its volume, its Pod and what it answered.
+type Member struct {
+	// Slot is the number in the member's name, stable across replacement.
+	Slot int
+	// Name is the member's, its Pod's and its Service's name.
+	Name string
+	// ID is etcd's member ID; it changes with the volume.
+	ID uint64
+	// Listed tells that etcd lists the member (see Etcd.Listed).
+	Listed bool
+	// Learner tells that it is listed as a learner.
+	Learner bool
+	// Started tells that it has published its client URLs: it ran with its volume at least once.
+	Started bool
+	// Pod of this incarnation; nil when there is none.
+	Pod *Pod
+	// Volume of this incarnation; nil when there is none, and always with ephemeral storage.
+	Volume *Volume
+	// Probe is what the member answered.
+	Probe Probe
+	// Health is the verdict over Probe and Pod.
+	Health Health
+	// Reason tells why the member is not healthy, in a sentence part.
+	Reason string
+}
+
+// Health of a member.
+type Health int
+
+const (
+	// Unhealthy: known not to serve, or not sealed yet.
+	Unhealthy Health = iota
+	// Unknown: cannot be reached although its Pod is ready. No permission is built on it, and no blame.
+	Unknown
+	// Healthy: answered as itself, follows the agreed leader, applied its log, and is sealed.
+	Healthy
+)
+
+func (h Health) String() string {
+	return [...]string{"Unhealthy", "Unknown", "Healthy"}[h]
+}
+
+// Sealed tells that the member can never again start empty under its ID.
+func (m Member) Sealed() bool { return m.Pod != nil && m.Pod.Sealed && m.RecordedStarted() }
+
+// RecordedStarted tells that the record of the incarnation (volume, or Pod when ephemeral) says that it ran.
+func (m Member) RecordedStarted() bool {
+	if m.Volume != nil {
+		return m.Volume.Started
+	}
+	return m.Pod != nil && m.Pod.Started
+}
+
+// Retiring tells that the member's removal was recorded, and is not finished or withdrawn.
+func (m Member) Retiring() bool {
+	if m.Volume != nil {
+		return m.Volume.Retiring
+	}
+	return m.Pod != nil && m.Pod.Retiring
+}
+
+// Probe is what a member answered.
+type Probe struct {
+	// Answered tells that the member answered at all; the other fields mean nothing otherwise.
+	Answered  bool
+	ClusterID uint64
+	MemberID  uint64
+	Version   string
+	Leader    uint64
+	Term      uint64
+	Committed uint64
+	Applied   uint64
+	Learner   bool
+	// DBSize and DBSizeInUse in bytes.
+	DBSize      int64
+	DBSizeInUse int64
+	Errors      []string
+	// Err tells why it did not answer.
+	Err string
+}
+
+// Pod is what matters of a member's Pod.
+type Pod struct {
+	Name            string
+	UID             types.UID
+	ResourceVersion string
+	// Owner is the UID of the controlling EtcdCluster.
+	Owner types.UID
+	Slot  int
+	// Generation, MemberID and Volume name the incarnation. Volume is the claim's name; empty when ephemeral.
+	Generation int64
+	MemberID   uint64
+	Volume     string
+	// Token and Size repeat the latch, so that it can be made anew when it was lost.
+	Token string
+	Size  int
+	// Sealed tells that its --initial-cluster-state is existing and its list is itself only.
+	Sealed bool
+	// InitialCluster is the list it starts with.
+	InitialCluster string
+	// Voter tells that it carries the voter label, which the PodDisruptionBudget counts.
+	Voter bool
+	// Started and Retiring are the records of an ephemeral incarnation.
+	Started  bool
+	Retiring bool
+	// Applied is the part of the spec that it was last rendered from.
+	Applied string
+	// Version of etcd that it was rendered with.
+	Version string
+	IP      string
+	Node    string
+	// Created is when Kubernetes accepted it.
+	Created time.Time
+	// Terminating tells that it is being deleted; its containers may still run.
+	Terminating bool
+	// Finished tells that its containers ended and will not be started again.
+	Finished bool
+	// Running tells that the etcd container runs.
+	Running bool
+	Ready   bool
+	// ContainerID of the running container.
+	ContainerID string
+	Restarts    int
+	// Waiting is why the container or the Pod does not run yet, in the words of Kubernetes.
+	Waiting string
+	// LastExit is how the container last ended; nil when it never did.
+	LastExit *Exit
+}
+
+// Exit is how a container ended.
+type Exit struct {
+	Code int
+	// Message is the end of its log.
+	Message string
+	At      time.Time
+}
+
+// Volume is a PersistentVolumeClaim and what it records about the incarnation whose data it holds.
+type Volume struct {
+	Name            string
+	UID             types.UID
+	ResourceVersion string
+	// Owner is the UID of the EtcdCluster that owns it; empty with reclaimPolicy Retain.
+	Owner types.UID
+	Slot  int
+	// Generation of the bootstrap that it belongs to.
+	Generation int64
+	// Token, Size and InitialCluster repeat the latch, so that it can be made anew when it was lost.
+	Token          string
+	Size           int
+	InitialCluster string
+	ClusterID      uint64
+	MemberID       uint64
+	// Version of etcd that last ran on it, or is about to.
+	Version string
+	PeerURL string
+	// Started tells that the member was seen started on it: from then on it must never start empty.
+	Started bool
+	// Retiring is recorded before the member's removal is sent.
+	Retiring bool
+	// Retired is recorded once a linearizable list lacks the member: it must never be started again.
+	Retired bool
+	// PersistentVolume that it is bound to, and the one that it recorded; they differ when a backup tool re-created it.
+	PersistentVolume         string
+	RecordedPersistentVolume string
+	// Node on which its last Pod ran.
+	Node        string
+	Terminating bool
+	// StorageClass that it was created with; empty for the default class.
+	StorageClass string
+}
+
+// Foreign tells that the claim is bound to another volume than it recorded: its data is not this incarnation's.
+func (v Volume) Foreign() bool {
+	return v.RecordedPersistentVolume != "" && v.PersistentVolume != "" && v.RecordedPersistentVolume != v.PersistentVolume
+}

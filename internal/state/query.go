@@ -1,0 +1,65 @@
+package state
+
+import "slices"
+
+// Voters are the voting members, listed or (while the list is not known) meant.
+func (c *Cluster) Voters() []Member {
+	return slices.DeleteFunc(slices.Clone(c.Members), func(m Member) bool { return m.Learner })
+}
+
+// Learner is the member that is listed as a learner; nil when there is none. etcd lists one at most (--max-learners).
+func (c *Cluster) Learner() *Member {
+	for i := range c.Members {
+		if c.Members[i].Learner {
+			return &c.Members[i]
+		}
+	}
+	return nil
+}
+
+// MemberByID finds a member; nil when there is none.
+func (c *Cluster) MemberByID(id uint64) *Member {
+	for i := range c.Members {
+		if c.Members[i].ID == id {
+			return &c.Members[i]
+		}
+	}
+	return nil
+}
+
+// LeaderName is the name of the member that leads; empty when there is none.
+func (c *Cluster) LeaderName() string {
+	if m := c.MemberByID(c.Etcd.Leader); m != nil && c.Etcd.Leader != 0 {
+		return m.Name
+	}
+	return ""
+}
+
+// AllVotersHealthy tells whether every voter is proven healthy.
+func (c *Cluster) AllVotersHealthy() bool {
+	for _, m := range c.Members {
+		if !m.Learner && m.Health != Healthy {
+			return false
+		}
+	}
+	return len(c.Members) > 0
+}
+
+// SlotHeld tells whether a Pod of another incarnation holds the slot's name.
+func (c *Cluster) SlotHeld(slot int) bool {
+	return slices.ContainsFunc(c.Leftovers.Pods, func(p Pod) bool { return p.Slot == slot })
+}
+
+// SlotOccupied tells whether a member, or a Pod of whatever incarnation, holds the slot.
+func (c *Cluster) SlotOccupied(slot int) bool {
+	return c.SlotHeld(slot) || slices.ContainsFunc(c.Members, func(m Member) bool { return m.Slot == slot })
+}
+
+// FreeSlot is the lowest slot that nothing holds.
+func (c *Cluster) FreeSlot() int {
+	for slot := 0; ; slot++ {
+		if !c.SlotOccupied(slot) {
+			return slot
+		}
+	}
+}
