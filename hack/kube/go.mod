@@ -5,6 +5,7 @@ module github.com/quorate/quorate/hack/kube
 go 1.26.0
 
 require (
+	github.com/google/go-cmp v0.7.0
 	github.com/google/go-containerregistry v0.22.1
 	github.com/spf13/cobra v1.10.2
 	golang.org/x/net v0.58.0

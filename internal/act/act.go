@@ -55,7 +55,7 @@ func (e *Executor) Do(ctx context.Context, c *state.Cluster, step plan.Step) err
 	case plan.ApplyOwners:
 		return applyOwners(ctx, w, c, s)
 	case plan.StartMembers:
-		return startMembers(ctx, w, s)
+		return startMembers(ctx, w, c, s)
 	case plan.DeletePod:
 		return deletePod(ctx, w, c, s)
 	case plan.DeleteVolume:

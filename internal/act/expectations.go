@@ -35,7 +35,8 @@ type expectationKey struct {
 
 type expectation struct {
 	uid     types.UID
-	version uint64 // resource version of the write; 0 when the object was deleted
+	version uint64 // resource version of the write; of a deletion, the last that is known of the object
+	deleted bool
 	since   time.Time
 }
 
@@ -47,16 +48,21 @@ func NewExpectations(cached, live client.Reader, now func() time.Time) *Expectat
 
 // Wrote remembers a write for the cluster, with the object as the API server returned it.
 func (e *Expectations) Wrote(cluster client.ObjectKey, obj client.Object) {
-	version, err := strconv.ParseUint(obj.GetResourceVersion(), 10, 64)
-	if err != nil {
-		return
-	}
-	e.add(cluster, obj, expectation{uid: obj.GetUID(), version: version, since: e.now()})
+	e.add(cluster, obj, expectation{uid: obj.GetUID(), version: versionOf(obj), since: e.now()})
 }
 
 // Deleted remembers a deletion that the API server accepted.
 func (e *Expectations) Deleted(cluster client.ObjectKey, obj client.Object) {
-	e.add(cluster, obj, expectation{uid: obj.GetUID(), since: e.now()})
+	e.add(cluster, obj, expectation{uid: obj.GetUID(), version: versionOf(obj), deleted: true, since: e.now()})
+}
+
+// versionOf is the resource version as a number, which grows with every write (KEP-5504); 0 when there is none.
+func versionOf(obj client.Object) uint64 {
+	version, err := strconv.ParseUint(obj.GetResourceVersion(), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return version
 }
 
 func (e *Expectations) add(cluster client.ObjectKey, obj client.Object, x expectation) {
@@ -105,24 +111,23 @@ func (e *Expectations) settled(ctx context.Context, key expectationKey, x expect
 		return false, err
 	}
 	gone := now == nil || now.GetUID() != x.uid
+	caughtUp := seen == nil && now == nil || seen != nil && now != nil && seen.GetUID() == now.GetUID()
 	hidden := seen == nil && now != nil && x.shownBy(now)
-	return gone && seen == nil || hidden, nil
+	return gone && caughtUp || hidden, nil
 }
 
 // shownBy tells whether the object, as it was read, is not from before the write.
 func (x expectation) shownBy(obj client.Object) bool {
-	deleted := x.version == 0
 	switch {
 	case obj == nil:
-		return deleted
+		return x.deleted
 	case obj.GetUID() != x.uid:
-		// Another object of the same name came after ours.
-		return deleted
-	case deleted:
+		// Of another object of the same name, only the resource version tells whether it came before ours or after.
+		return versionOf(obj) > x.version
+	case x.deleted:
 		return obj.GetDeletionTimestamp() != nil
 	default:
-		version, err := strconv.ParseUint(obj.GetResourceVersion(), 10, 64)
-		return err != nil || version >= x.version
+		return versionOf(obj) >= x.version
 	}
 }
 

@@ -35,6 +35,9 @@ func applyServices(ctx context.Context, w *writer, s plan.ApplyServices) error {
 			return err
 		}
 	}
+	if !s.Prune {
+		return nil
+	}
 	var list corev1.ServiceList
 	if err := w.List(ctx, &list, client.InNamespace(w.cluster.Namespace),
 		client.MatchingLabels{resources.LabelCluster: w.cluster.Name}); err != nil {

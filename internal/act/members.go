@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -19,46 +20,89 @@ func clientKey(namespace, name string) client.ObjectKey {
 	return client.ObjectKey{Namespace: namespace, Name: name}
 }
 
-// startMembers creates volumes and Pods. One that fails does not hold up the others.
-func startMembers(ctx context.Context, w *writer, s plan.StartMembers) error {
-	var errs []error
+// startMembers creates volumes and Pods. A member that never had a volume (or Pod, when ephemeral) is recorded in the
+// latch first: from then on a missing volume means lost data. One that fails does not hold up the others.
+func startMembers(ctx context.Context, w *writer, c *state.Cluster, s plan.StartMembers) error {
+	var first, refused []uint64
 	for _, l := range s.Members {
-		if err := startMember(ctx, w, l); err != nil {
-			errs = append(errs, err)
+		if l.First {
+			first = append(first, l.Incarnation.MemberID)
 		}
 	}
-	return errors.Join(errs...)
+	latch, err := recordLaunched(ctx, w, c, first)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, l := range s.Members {
+		created, err := startMember(ctx, w, l)
+		if err == nil {
+			continue
+		}
+		errs = append(errs, err)
+		if l.First && !created && rejected(err) {
+			refused = append(refused, l.Incarnation.MemberID)
+		}
+	}
+	return errors.Join(append(errs, withdrawLaunched(ctx, w, latch, refused))...)
+}
+
+// recordLaunched adds the IDs to the latch's record, and drops those of members that are no more.
+func recordLaunched(ctx context.Context, w *writer, c *state.Cluster, ids []uint64) (*state.Latch, error) {
+	if c.Latch == nil {
+		return nil, fmt.Errorf("the latch is gone: %w", errChanged)
+	}
+	latch := *c.Latch
+	if len(ids) == 0 {
+		return &latch, nil
+	}
+	latch.Launched = slices.DeleteFunc(slices.Clone(latch.Launched), func(id uint64) bool { return c.MemberByID(id) == nil })
+	latch.Launched = append(latch.Launched, ids...)
+	cm := resources.Latch(w.cluster, latch)
+	if err := w.update(ctx, cm); err != nil {
+		return nil, err
+	}
+	latch.ResourceVersion = cm.ResourceVersion
+	return &latch, nil
+}
+
+// withdrawLaunched takes IDs off the record for which the API server certainly created nothing.
+func withdrawLaunched(ctx context.Context, w *writer, latch *state.Latch, ids []uint64) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	latch.Launched = slices.DeleteFunc(latch.Launched, func(id uint64) bool { return slices.Contains(ids, id) })
+	return w.update(ctx, resources.Latch(w.cluster, *latch))
+}
+
+// rejected tells that the API server answered, and that the answer was no: a quota, a policy, an invalid object.
+func rejected(err error) bool {
+	return apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)
 }
 
 // startMember creates the volume if the incarnation never had one, records the version that is about to run on it,
-// and creates the Pod. The names tell the incarnation: an object that exists already is never a second one.
-func startMember(ctx context.Context, w *writer, l plan.Launch) error {
-	if l.CreateVolume {
-		err := w.create(ctx, resources.Volume(w.cluster, l.Incarnation))
-		if err != nil && !apierrors.IsAlreadyExists(err) {
-			return err
+// and creates the Pod. The names tell the incarnation: an object that exists already is never a second one. It tells
+// whether something that holds data was, or may have been, created.
+func startMember(ctx context.Context, w *writer, l plan.Launch) (created bool, err error) {
+	switch {
+	case l.Volume == "":
+	case l.First:
+		if err := w.create(ctx, resources.Volume(w.cluster, l.Incarnation)); err != nil {
+			return false, ownedByOther(ctx, w, err, &corev1.PersistentVolumeClaim{}, l.Volume)
 		}
-		if err != nil {
-			return sameVolume(ctx, w, l)
-		}
-	} else if l.Volume != "" {
+		created = true
+	default:
 		claim := &corev1.PersistentVolumeClaim{}
 		claim.Namespace, claim.Name = w.cluster.Namespace, l.Volume
 		err := w.change(ctx, claim, "", func() { resources.RecordVersion(claim, l.Incarnation.Version) })
 		if err != nil {
-			return err
+			return true, err
 		}
 	}
 	if err := w.create(ctx, resources.Pod(w.cluster, l.Incarnation, l.Start)); err != nil {
-		return ownedByOther(ctx, w, err, &corev1.Pod{}, resources.MemberName(w.cluster.Name, l.Incarnation.Slot))
+		return created, ownedByOther(ctx, w, err, &corev1.Pod{}, resources.MemberName(w.cluster.Name, l.Incarnation.Slot))
 	}
-	return nil
-}
-
-// sameVolume tells why a claim to be created exists already. The next observation sees it, if it is the cluster's.
-func sameVolume(ctx context.Context, w *writer, l plan.Launch) error {
-	err := apierrors.NewAlreadyExists(corev1.Resource("persistentvolumeclaims"), l.Volume)
-	return ownedByOther(ctx, w, err, &corev1.PersistentVolumeClaim{}, l.Volume)
+	return true, nil
 }
 
 // ownedByOther turns AlreadyExists into ErrConflict when the object that exists is not the cluster's.
@@ -80,6 +124,9 @@ func deletePod(ctx context.Context, w *writer, c *state.Cluster, s plan.DeletePo
 	pod := &corev1.Pod{}
 	pod.Namespace, pod.Name, pod.UID = c.Object.Namespace, s.Name, s.UID
 	pod.ResourceVersion = podVersion(c, s.UID)
+	if s.Force {
+		return w.remove(ctx, pod, client.GracePeriodSeconds(0))
+	}
 	return w.remove(ctx, pod)
 }
 

@@ -73,13 +73,13 @@ func (w *writer) update(ctx context.Context, obj client.Object) error {
 }
 
 // remove deletes exactly this object, and only if it is as it was seen.
-func (w *writer) remove(ctx context.Context, obj client.Object) error {
+func (w *writer) remove(ctx context.Context, obj client.Object, opts ...client.DeleteOption) error {
 	uid, version := obj.GetUID(), obj.GetResourceVersion()
 	pre := metav1.Preconditions{UID: &uid}
 	if version != "" {
 		pre.ResourceVersion = &version
 	}
-	err := w.Delete(ctx, obj, client.Preconditions(pre))
+	err := w.Delete(ctx, obj, append(opts, client.Preconditions(pre))...)
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("delete %s: %w", describe(obj), err)
 	}

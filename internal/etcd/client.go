@@ -10,7 +10,8 @@ import (
 // Errors by which a membership call is answered. Any other error leaves the outcome unknown: list again and see.
 var (
 	// ErrLater means that etcd refuses the call for now: members are not connected for long enough
-	// (etcdserver.HealthInterval, 5 s), too few are started, or a learner is not in sync. It is never a failure.
+	// (etcdserver.HealthInterval, 5 s), too few are started, a learner is not in sync, or the ID that the addition would
+	// get in this second was removed before. It is never a failure.
 	ErrLater = errors.New("etcd refuses the membership change for now")
 	// ErrNotFound means that the member is not, or no longer, in the list.
 	ErrNotFound = errors.New("member not found")
@@ -32,7 +33,7 @@ type Target struct {
 	PodUID string
 	// Address is the host and port that is dialled: the Pod's IP, so that the operator needs no DNS.
 	Address string
-	// ServerName is the member's DNS name, for TLS.
+	// ServerName is the member's DNS name; with TLS the certificate must be valid for it.
 	ServerName string
 }
 
@@ -89,13 +90,14 @@ type Alarm struct {
 // Client speaks to one member. Every call has a deadline of its own, within the context's.
 // Calls that change the membership are sent once: after an error that is none of this package's the outcome is unknown.
 type Client interface {
-	// Status asks the member about itself.
+	// Status asks the member about itself. It is the only call that a learner answers.
 	Status(ctx context.Context) (Status, error)
 	// Members lists the members linearizably: it needs a quorum and fails on a learner.
 	Members(ctx context.Context) (MemberList, error)
 	// Read does one linearizable read: a success proves that a majority serves.
 	Read(ctx context.Context) error
-	// Alarms lists the alarms that are raised.
+	// Alarms lists the alarms that are raised. It needs a quorum, and every call is an entry in etcd's log: ask only when
+	// Status.Errors tells of an alarm.
 	Alarms(ctx context.Context) ([]Alarm, error)
 	// AddLearner adds a learner with this peer URL and returns its ID. ErrExists, ErrTooManyLearners, ErrLater.
 	AddLearner(ctx context.Context, peerURL string) (uint64, error)
@@ -103,11 +105,13 @@ type Client interface {
 	Promote(ctx context.Context, id uint64) error
 	// Remove removes a member for ever: raft never lets its ID vote again. ErrNotFound, ErrLater.
 	Remove(ctx context.Context, id uint64) error
-	// MoveLeader hands the leadership to another voter. ErrNotLeader unless this member leads.
+	// MoveLeader hands the leadership to another voter, and returns when that one leads. ErrNotLeader unless this member
+	// leads; any other error leaves open who does.
 	MoveLeader(ctx context.Context, to uint64) error
 }
 
-// Dialer hands out clients. Client never blocks on the network; the first call does.
+// Dialer hands out clients. Client never blocks on the network, the first call does; it fails for a target without an
+// address. A client stays valid until its Pod's address changes or Retain drops it: ask for it anew in every reconcile.
 type Dialer interface {
 	Client(t Target) (Client, error)
 	// Retain closes the clients of the cluster whose Pods are not among keep; with no keep, all of them.

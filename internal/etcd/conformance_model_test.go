@@ -26,6 +26,7 @@ func newModelWorld(t *testing.T) *modelWorld {
 	return w
 }
 
+func (w *modelWorld) during(t *testing.T)          { w.t = t }
 func (w *modelWorld) now() time.Time               { return w.clock }
 func (w *modelWorld) token() string                { return "generation-1" }
 func (w *modelWorld) peerURL(name string) string   { return "http://" + name + ":2380" }

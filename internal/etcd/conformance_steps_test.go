@@ -11,22 +11,22 @@ import (
 	"github.com/quorate/quorate/internal/etcd"
 )
 
-func (s *scenario) oneOfThreeDown() {
-	// The connections must be old enough that nothing but the dead member can be the reason.
-	_, err := s.leader().AddLearner(s.ctx(), s.peerURL("e"))
-	s.until("a learner can be added", func() bool {
-		if errors.Is(err, etcd.ErrLater) {
-			_, err = s.leader().AddLearner(s.ctx(), s.peerURL("e"))
-		}
-		return err == nil
-	})
+func (s *scenario) removeRunning() {
+	s.mustAdd("e")
+	s.start("e", true, "a", "b", "c", "e")
+	s.untilServing("e")
 	s.wantError(nil, s.leader().Remove(s.ctx(), s.id("e")))
+	s.wantExit("e", []int{0}, "permanently removed")
+}
 
+// oneOfThreeDown relies on the step before: the connections are so old that the dead member is the only reason.
+func (s *scenario) oneOfThreeDown() {
 	if s.leaderName() == "c" {
 		s.wantError(nil, s.client("c").MoveLeader(s.ctx(), s.id("a")))
 		s.untilLeader("c")
 	}
 	s.kill("c")
+	err := error(nil)
 	s.until("the leader notices the loss", func() bool {
 		_, err = s.leader().AddLearner(s.ctx(), s.peerURL("f"))
 		if err == nil {
@@ -47,7 +47,8 @@ func (s *scenario) oneOfThreeDown() {
 
 func (s *scenario) startRemoved() {
 	s.start("c", true, "c")
-	s.wantExit("c", 0, "permanently removed")
+	// Before a member serves, this exit races with the end of its listeners, which is exit 1.
+	s.wantExit("c", []int{0, 1}, "permanently removed")
 }
 
 func (s *scenario) refill() {
@@ -71,12 +72,12 @@ func (s *scenario) bootstrapAgain() {
 	s.wipe("b")
 	s.untilLeader("b")
 	s.start("b", false, "a", "b", "c")
-	s.wantExit("b", 1, "has already been bootstrapped")
+	s.wantExit("b", []int{1}, "has already been bootstrapped")
 }
 
 func (s *scenario) amnesia() {
 	s.start("b", true, "a", "b", "c")
-	s.wantExit("b", 2, "is out of range [lastIndex(0)]")
+	s.wantExit("b", []int{2}, "is out of range [lastIndex(0)]")
 }
 
 func (s *scenario) loseQuorum() {
@@ -266,11 +267,12 @@ func (s *scenario) wantError(want, got error) {
 	}
 }
 
-func (s *scenario) wantExit(name string, code int, message string) {
+func (s *scenario) wantExit(name string, codes []int, message string) {
 	s.Helper()
 	s.until(name+" exits", func() bool { _, _, exited := s.exited(name); return exited })
-	if got, words, _ := s.exited(name); got != code || !strings.Contains(words, message) {
-		s.Errorf("%s exited with %d and %q, want %d and %q", name, got, words, code, message)
+	if code, words, _ := s.exited(name); !slices.Contains(codes, code) || !strings.Contains(words, message) {
+		s.Errorf("%s exited with %d, want one of %d; want %q in:\n%s", name, code, codes, message,
+			words[max(0, len(words)-4000):])
 	}
 }
 

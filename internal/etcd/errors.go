@@ -1,10 +1,13 @@
 package etcd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // classify gives an answer of etcd its meaning, and keeps the cause readable. An error that is not in the table leaves
@@ -24,6 +27,9 @@ func classify(err error) error {
 		if errors.Is(err, known.cause) {
 			return fmt.Errorf("%w: %w", known.meaning, err)
 		}
+	}
+	if status.Code(err) == codes.DeadlineExceeded { // the server's clock was first
+		return fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -143,33 +144,37 @@ func (m *Model) AcknowledgedWrites(clusterID uint64) []string {
 	return values
 }
 
-// AckedWritesSurvive tells which acknowledged writes are lost: a leader with a quorum lacks them, or, while there is no
-// leader, no data directory that last ran as a voter holds them. A write on a minority of disks is not lost yet.
-// A simulation that destroyed more disks than a minority must expect losses.
+// AckedWritesSurvive tells which acknowledged writes are lost: a leader with a quorum lacks them, or, while there is
+// none, no data directory of a member that is not removed holds them. A write on a minority of disks is not lost yet.
+// A simulation that destroys the disks of a majority must expect losses.
 func (m *Model) AckedWritesSurvive() []Violation {
-	lost := []Violation(nil)
+	lost, where := []Violation(nil), map[uint64][]*disk{}
 	for _, w := range m.writes {
-		if detail := m.lost(w); detail != "" {
+		disks, known := where[w.cluster]
+		if !known {
+			disks = m.deciding(w.cluster)
+			where[w.cluster] = disks
+		}
+		if !slices.ContainsFunc(disks, func(d *disk) bool { return d.holds(w) }) {
 			lost = append(lost, Violation{Kind: LostWrite, At: m.opts.Now(), ClusterID: w.cluster,
-				Detail: fmt.Sprintf("acknowledged write %q: %s", w.entry.value, detail)})
+				Detail: fmt.Sprintf("acknowledged write %q is on none of %d data directories", w.entry.value, len(disks))})
 		}
 	}
 	return lost
 }
 
-func (m *Model) lost(w write) string {
+// deciding returns the disk of the cluster's leader, or all disks from which a leader could come.
+func (m *Model) deciding(cluster uint64) []*disk {
+	disks := []*disk(nil)
 	for _, p := range m.running {
-		if p.leading && p.disk.cluster == w.cluster && m.hasQuorum(p) {
-			if p.disk.holds(w) {
-				return ""
-			}
-			return fmt.Sprintf("leader %x lacks it", p.disk.member)
+		if p.leading && p.disk.cluster == cluster && m.hasQuorum(p) {
+			return []*disk{p.disk}
 		}
 	}
 	for id, d := range m.ran {
-		if id.cluster == w.cluster && !m.removed[id] && !d.destroyed && d.holds(w) {
-			return ""
+		if id.cluster == cluster && !m.removed[id] && !d.destroyed {
+			disks = append(disks, d)
 		}
 	}
-	return "no data directory of a member holds it"
+	return disks
 }

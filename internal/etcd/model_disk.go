@@ -55,7 +55,6 @@ type disk struct {
 	log             []*entry // entries never change; slices of them are shared between disks and clipped before appending
 	commit          int      // number of entries that are committed and applied
 	view            view
-	bootstrap       int // number of entries that bootstrap wrote
 	destroyed       bool
 }
 

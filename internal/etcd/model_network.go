@@ -1,6 +1,9 @@
 package etcd
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Partition cuts the member in the Pod off from all other members, or joins it again. It holds for later processes of
 // the Pod too.
@@ -24,27 +27,38 @@ func (m *Model) connected(a, b *process) bool {
 	return a == b || m.linked(a, b) && !a.disk.view.hasRemoved(b.disk.member) && !b.disk.view.hasRemoved(a.disk.member)
 }
 
-// connection is a peer that is active, as rafthttp's ActiveSince tells it.
+// peerTimeout is how long a member takes to notice that nothing arrives from a peer any more (rafthttp.ConnReadTimeout).
+// The end of a process is noticed at once.
+const peerTimeout = 5 * time.Second
+
+// connection is a peer that a member holds for active (rafthttp's ActiveSince).
 type connection struct {
 	peer  *process
 	since time.Time
+	cut   time.Time // since when nothing arrives; zero when all is well
 }
 
 // reconnect brings the connections of all processes up to date with the network.
 func (m *Model) reconnect() {
 	now := m.opts.Now()
 	for _, p := range m.running {
-		kept := p.active[:0]
-		for _, c := range p.active {
-			if !c.peer.ended && m.connected(p, c.peer) {
-				kept = append(kept, c)
+		p.active = slices.DeleteFunc(p.active, func(c connection) bool {
+			if c.peer.ended || c.peer.shadowed || p.disk.view.hasRemoved(c.peer.disk.member) {
+				return true
+			}
+			return !m.connected(p, c.peer) && !c.cut.IsZero() && now.Sub(c.cut) >= peerTimeout
+		})
+		for i := range p.active {
+			c := &p.active[i]
+			if m.connected(p, c.peer) {
+				c.cut = time.Time{}
+			} else if c.cut.IsZero() {
+				c.cut = now
 			}
 		}
-		clear(p.active[len(kept):])
-		p.active = kept
 		for _, peer := range m.running {
-			if peer != p && p.activeSince(peer.disk.member).IsZero() && m.connected(p, peer) {
-				p.active = append(p.active, connection{peer, now})
+			if peer != p && m.connected(p, peer) && p.activeSince(peer.disk.member).IsZero() {
+				p.active = append(p.active, connection{peer: peer, since: now})
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -207,7 +208,7 @@ func (m *Model) bootstrap(p *process, initial []listed) (*disk, error) {
 		}
 	}
 	sortByID(initial)
-	d := &disk{cluster: clusterID(ids), member: own.id, term: 1, bootstrap: len(initial)}
+	d := &disk{cluster: clusterID(ids), member: own.id, term: 1}
 	for _, member := range initial {
 		d.log = append(d.log, &entry{term: 1, kind: entryAdd, member: member})
 	}
@@ -220,12 +221,12 @@ func (m *Model) bootstrap(p *process, initial []listed) (*disk, error) {
 func (m *Model) join(p *process, initial []listed) (*disk, error) {
 	remote := m.firstToAnswer(p, initial)
 	if remote == nil {
-		return nil, fmt.Errorf("cannot fetch cluster info from peer urls: " +
+		return nil, errors.New("cannot fetch cluster info from peer urls: " +
 			"could not retrieve cluster information from the given URLs")
 	}
 	existing := remote.disk.view
 	if len(existing.members) != len(initial) {
-		return nil, fmt.Errorf("error validating peerURLs: member count is unequal")
+		return nil, errors.New("error validating peerURLs: member count is unequal")
 	}
 	own := uint64(0)
 	for _, e := range existing.members {
@@ -239,10 +240,10 @@ func (m *Model) join(p *process, initial []listed) (*disk, error) {
 		}
 	}
 	if existing.minor == 0 || existing.minor > p.minor {
-		return nil, fmt.Errorf("incompatible with current running cluster")
+		return nil, errors.New("incompatible with current running cluster")
 	}
 	if existing.learners() > p.maxLearners() {
-		return nil, fmt.Errorf("too many learner members in cluster")
+		return nil, errors.New("too many learner members in cluster")
 	}
 	return &disk{cluster: remote.disk.cluster, member: own}, nil
 }

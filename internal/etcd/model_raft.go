@@ -34,7 +34,12 @@ func (m *Model) exitRemoved() {
 			told = told || m.linked(p, peer) && peer.disk.view.hasRemoved(p.disk.member)
 		}
 		if told {
-			p.exit(0, "the member has been permanently removed from the cluster")
+			// A member that does not serve yet may exit with 1: its listeners end first (tried with 3.5, 3.6 and 3.7).
+			code := 1
+			if p.ready {
+				code = 0
+			}
+			p.exit(code, "the member has been permanently removed from the cluster")
 		}
 	}
 }

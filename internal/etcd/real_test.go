@@ -140,9 +140,10 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-func (w *realWorld) now() time.Time { return time.Now() }
-func (w *realWorld) token() string  { return "generation-1" }
-func (w *realWorld) wait()          { time.Sleep(100 * time.Millisecond) }
+func (w *realWorld) during(t *testing.T) { w.t = t }
+func (w *realWorld) now() time.Time      { return time.Now() }
+func (w *realWorld) token() string       { return "generation-1" }
+func (w *realWorld) wait()               { time.Sleep(100 * time.Millisecond) }
 
 func (w *realWorld) address(name string) string {
 	return fmt.Sprintf("127.0.0.1:%d", w.ports[name][0])

@@ -78,7 +78,7 @@ func (o *Observer) clients(c *state.Cluster, pods []state.Pod) map[types.UID]etc
 func probe(ctx context.Context, client etcd.Client) state.Probe {
 	s, err := client.Status(ctx)
 	if err != nil {
-		return state.Probe{Err: err.Error()}
+		return state.Probe{Err: etcd.Reason(err)}
 	}
 	return state.Probe{
 		Answered: true, ClusterID: s.ClusterID, MemberID: s.MemberID, Version: s.Version, Leader: s.Leader,
@@ -120,7 +120,7 @@ func askCluster(ctx context.Context, client etcd.Client, e state.Etcd) ([]etcd.M
 	e.Serving = readErr == nil
 	for _, err := range []error{listErr, readErr, alarmErr} {
 		if err != nil {
-			e.Err = strings.TrimPrefix(e.Err+"; "+err.Error(), "; ")
+			e.Err = strings.TrimPrefix(e.Err+"; "+etcd.Reason(err), "; ")
 		}
 	}
 	if listErr != nil {

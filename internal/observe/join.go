@@ -2,7 +2,6 @@ package observe
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"github.com/quorate/quorate/internal/etcd"
@@ -27,6 +26,7 @@ func join(c *state.Cluster, o objects, a answers) {
 	attach(c, o)
 	for i := range c.Members {
 		m := &c.Members[i]
+		m.Launched = c.Latch != nil && slices.Contains(c.Latch.Launched, m.ID)
 		if m.Pod == nil {
 			continue
 		}
@@ -36,7 +36,9 @@ func join(c *state.Cluster, o objects, a answers) {
 		}
 	}
 	slices.SortFunc(c.Members, func(a, b state.Member) int { return cmp.Compare(a.Slot, b.Slot) })
-	slices.Sort(c.Leftovers.Foreign)
+	slices.SortFunc(c.Leftovers.Foreign, func(a, b state.ForeignObject) int {
+		return cmp.Compare(a.String(), b.String())
+	})
 }
 
 // membersOfLatch takes the members that the bootstrap starts; the list, when there is one, tells which have started.
@@ -60,7 +62,7 @@ func membersOfList(c *state.Cluster, list []etcd.Member) {
 			slot, ok = resources.ParsePeerURL(c.Object.Namespace, c.Object.Name, l.PeerURLs[0])
 		}
 		if !ok {
-			c.Etcd.Foreign = append(c.Etcd.Foreign, fmt.Sprintf("%x %v", l.ID, l.PeerURLs))
+			c.Etcd.Foreign = append(c.Etcd.Foreign, state.ForeignMember{ID: l.ID, PeerURLs: l.PeerURLs, Learner: l.Learner})
 			continue
 		}
 		c.Members = append(c.Members, state.Member{
@@ -99,7 +101,9 @@ func newestGeneration(o objects) int64 {
 		}
 	}
 	for _, p := range o.pods {
-		newest = max(newest, p.Generation)
+		if p.Volume == "" {
+			newest = max(newest, p.Generation)
+		}
 	}
 	return newest
 }
@@ -109,15 +113,21 @@ func attach(c *state.Cluster, o objects) {
 	for _, v := range o.volumes {
 		if m := c.MemberByID(v.MemberID); m != nil && m.Slot == v.Slot {
 			m.Volume = &v
-		} else {
+		} else if !listedElsewhere(c, v.MemberID) {
 			c.Leftovers.Volumes = append(c.Leftovers.Volumes, v)
 		}
 	}
 	for _, p := range o.pods {
 		if m := c.MemberByID(p.MemberID); m != nil && m.Slot == p.Slot {
 			m.Pod = &p
-		} else {
+		} else if !listedElsewhere(c, p.MemberID) {
 			c.Leftovers.Pods = append(c.Leftovers.Pods, p)
 		}
 	}
+}
+
+// listedElsewhere tells that etcd lists the ID at a peer URL that is not the slot's: somebody moved it. What it runs on
+// is no leftover.
+func listedElsewhere(c *state.Cluster, id uint64) bool {
+	return c.MemberByID(id) != nil || slices.ContainsFunc(c.Etcd.Foreign, func(f state.ForeignMember) bool { return f.ID == id })
 }

@@ -87,10 +87,13 @@ func takePod(c *state.Cluster, pod *corev1.Pod, found *objects) {
 	p, err := resources.ParsePod(c.Object.Name, pod)
 	switch {
 	case err != nil:
-		foreign(c, fmt.Sprintf("Pod %s (%v)", pod.Name, err))
+		foreign(c, "Pod", pod.Name, err)
 	case p.Owner != c.Object.UID:
-		foreign(c, "Pod "+pod.Name)
+		foreign(c, "Pod", pod.Name, nil)
 	default:
+		if p.Running {
+			p.RunningFor = c.Now.Sub(p.RunningSince)
+		}
 		found.pods = append(found.pods, p)
 	}
 }
@@ -99,16 +102,20 @@ func takeVolume(c *state.Cluster, claim *corev1.PersistentVolumeClaim, found *ob
 	v, err := resources.ParseVolume(c.Object.Name, claim)
 	switch {
 	case err != nil:
-		foreign(c, fmt.Sprintf("PersistentVolumeClaim %s (%v)", claim.Name, err))
+		foreign(c, "PersistentVolumeClaim", claim.Name, err)
 	case v.Owner != "" && v.Owner != c.Object.UID:
-		foreign(c, "PersistentVolumeClaim "+claim.Name)
+		foreign(c, "PersistentVolumeClaim", claim.Name, nil)
 	default:
 		found.volumes = append(found.volumes, v)
 	}
 }
 
-func foreign(c *state.Cluster, what string) {
-	c.Leftovers.Foreign = append(c.Leftovers.Foreign, what)
+func foreign(c *state.Cluster, kind, name string, problem error) {
+	o := state.ForeignObject{Kind: kind, Name: name}
+	if problem != nil {
+		o.Problem = problem.Error()
+	}
+	c.Leftovers.Foreign = append(c.Leftovers.Foreign, o)
 }
 
 func readLatch(ctx context.Context, reader client.Reader, c *state.Cluster) error {
@@ -123,9 +130,9 @@ func readLatch(ctx context.Context, reader client.Reader, c *state.Cluster) erro
 	latch, err := resources.ParseLatch(&cm)
 	switch {
 	case err != nil:
-		foreign(c, fmt.Sprintf("ConfigMap %s (%v)", name, err))
+		foreign(c, "ConfigMap", name, err)
 	case latch.Owner != "" && latch.Owner != c.Object.UID:
-		foreign(c, "ConfigMap "+name)
+		foreign(c, "ConfigMap", name, nil)
 	default:
 		c.Latch = &latch
 	}

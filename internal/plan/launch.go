@@ -37,7 +37,7 @@ func start(c *state.Cluster, m state.Member) state.Start {
 	s := state.Start{Voter: !m.Learner || m.Pod != nil && m.Pod.Voter, Node: pin(c, m)}
 	s.IPv6 = c.PeerService != nil && c.PeerService.IPv6
 	switch {
-	case m.RecordedStarted():
+	case m.Started || m.RecordedStarted():
 		s.Existing, s.Sealed = true, true
 		s.InitialCluster = state.InitialCluster([]state.InitialMember{initialMember(c, m)})
 	case bootstrapped(c, m):
@@ -80,17 +80,28 @@ func pin(c *state.Cluster, m state.Member) string {
 
 // launch prepares the start of a member that has no Pod.
 func launch(c *state.Cluster, m state.Member) Launch {
-	l := Launch{Incarnation: incarnation(c, m), Start: start(c, m), CreatePod: true}
+	l := Launch{Incarnation: incarnation(c, m), Start: start(c, m), First: dataMissing(c, m)}
 	if !c.Ephemeral() {
 		l.Volume = resources.VolumeName(c.Object.Name, m.Slot, m.ID)
-		l.CreateVolume = m.Volume == nil
 	}
 	return l
 }
 
+// dataMissing tells that what holds the incarnation's data does not exist: it never did, or the data is lost.
+func dataMissing(c *state.Cluster, m state.Member) bool {
+	if c.Ephemeral() {
+		return m.Pod == nil
+	}
+	return m.Volume == nil
+}
+
 // obstacle says why the member's Pod cannot be created on its volume now; empty when it can.
-func obstacle(m state.Member) string {
+func obstacle(c *state.Cluster, m state.Member) string {
 	switch v := m.Volume; {
+	case dataMissing(c, m) && (m.Launched || m.Started):
+		return "its data is gone, and it must not start empty"
+	case c.Held("Pod", m.Name), c.Held("PersistentVolumeClaim", resources.VolumeName(c.Object.Name, m.Slot, m.ID)):
+		return "an object that it needs belongs to something else or cannot be read"
 	case v == nil:
 		return ""
 	case v.Terminating:
@@ -112,8 +123,14 @@ func (w *walk) tidy(m state.Member, activity string) bool {
 	if p == nil || p.Terminating {
 		return false
 	}
+	if w.c.Ephemeral() && (m.Started || m.RecordedStarted()) {
+		// Its data would go with it: such a member is removed first, never just deleted.
+		return false
+	}
 	why := ""
 	switch {
+	case p.Node == "" && p.Pinned != pin(w.c, m):
+		why = "it is bound to a node that it need not, or must, wait for"
 	case p.Finished:
 		why = "its containers ended for good"
 	case !p.Running && !m.Probe.Answered && p.Applied != desiredTemplate(w.c, m):

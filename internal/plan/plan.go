@@ -63,6 +63,7 @@ var rules = []rule{
 	{"keep services and records", keep},
 	{"bootstrap", bootstrap},
 	{"wrong cluster ID", wrongClusterID},
+	{"unmanaged member", unmanagedMember},
 	{"finish removal", finishRemoval},
 	{"quorum lost", quorumLost},
 	{"alarms", alarms},
@@ -144,6 +145,9 @@ func QuorumMembers(c *state.Cluster) []quorum.Member {
 		if m.Listed || !c.Etcd.Listed {
 			list = append(list, quorum.Member{ID: m.ID, Voter: !m.Learner, Healthy: m.Health == state.Healthy})
 		}
+	}
+	for _, f := range c.Etcd.Foreign {
+		list = append(list, quorum.Member{ID: f.ID, Voter: !f.Learner})
 	}
 	return list
 }

@@ -18,6 +18,9 @@ func bootstrap(w *walk) {
 	switch {
 	case c.Latch == nil && len(c.Members) > 0:
 		restoreLatch(w)
+	case c.Latch == nil && len(c.Leftovers.Pods)+len(unretired(c.Leftovers.Volumes)) > 0:
+		w.block(everything, v1alpha1.ReasonResuming, "the record of the bootstrap is lost, and Pods or volumes of this cluster "+
+			"are left that do not fit together: delete those that are not wanted")
 	case c.Latch == nil:
 		w.propose(creation, CreateLatch{Size: c.Replicas(), Version: c.Version()}, v1alpha1.ReasonBootstrapping,
 			fmt.Sprintf("a new cluster of %d members starts with etcd %s", c.Replicas(), c.Version()))
@@ -27,6 +30,10 @@ func bootstrap(w *walk) {
 		form(w)
 	}
 	w.end()
+}
+
+func unretired(volumes []state.Volume) []state.Volume {
+	return slices.DeleteFunc(slices.Clone(volumes), func(v state.Volume) bool { return v.Retired })
 }
 
 // restoreLatch makes a lost latch anew from what the incarnations record, so that existing data is resumed and never
@@ -54,6 +61,14 @@ func restoreLatch(w *walk) {
 	for o := range records {
 		latch := latchOf(c, o, version)
 		latch.Formed = formed
+		for _, in := range resources.LatchMembers(c.Object.Namespace, c.Object.Name, latch) {
+			latch.Launched = append(latch.Launched, in.MemberID)
+		}
+		for _, m := range c.Members {
+			if !slices.Contains(latch.Launched, m.ID) {
+				latch.Launched = append(latch.Launched, m.ID)
+			}
+		}
 		w.propose(creation, RestoreLatch{Latch: latch}, v1alpha1.ReasonResuming,
 			"data of this cluster exists: it is resumed, not bootstrapped anew")
 	}
@@ -83,11 +98,10 @@ func form(w *walk) {
 	if c.Latch.Version != c.Version() {
 		w.ensure(RecordVersion{Version: c.Version()})
 	}
+	clearEarlierGenerations(w)
 	if formedNow(c) {
 		w.ensure(FormLatch{})
-	}
-	clearEarlierGenerations(w)
-	if why := unusable(c); why != "" {
+	} else if why := unusable(c); why != "" {
 		w.propose(creation, RestartBootstrap{Generation: c.Latch.Generation + 1, Size: c.Replicas(), Version: c.Version()},
 			v1alpha1.ReasonBootstrapping, "no quorum was ever seen and "+why+": the bootstrap starts again")
 		return
@@ -102,8 +116,8 @@ func form(w *walk) {
 		case m.Pod != nil:
 			w.tidy(m, v1alpha1.ReasonBootstrapping)
 		case c.SlotHeld(m.Slot):
-		case obstacle(m) != "":
-			w.block(0, v1alpha1.ReasonBootstrapping, m.Name+" cannot start: "+obstacle(m))
+		case obstacle(c, m) != "":
+			w.block(0, v1alpha1.ReasonBootstrapping, m.Name+" cannot start: "+obstacle(c, m))
 		default:
 			launches = append(launches, launch(c, m))
 		}
@@ -127,24 +141,22 @@ func formedNow(c *state.Cluster) bool {
 	return c.Etcd.Listed && c.Etcd.Serving && sealed >= quorum.Majority(c.Latch.Size)
 }
 
-// unusable says why this generation cannot form: a member lost its data after it had run, or may have. It must not
-// start empty under the same ID, so the whole generation is given up. Invariant: the latch does not say formed, hence
-// the client Services never existed and no write was acknowledged to anybody; RestartBootstrap checks that again by
-// writing the latch at the resourceVersion that it saw.
+// unusable says why this generation can never form: so many members lost their data after they had run, or may have,
+// that the others are no majority. None may start empty under its ID, so the whole generation is given up. Invariant:
+// the latch does not say formed, hence the client Services never existed and no write was acknowledged to anybody;
+// RestartBootstrap checks that again by writing the latch at the resourceVersion that it saw. While a majority is left
+// it may have formed unseen: it goes on, and those that are lost are replaced once it has.
 func unusable(c *state.Cluster) string {
-	running := false
+	var gone []string
 	for _, m := range c.Members {
-		running = running || m.Pod != nil && m.Pod.Running
-	}
-	for _, m := range c.Members {
-		switch {
-		case !c.Ephemeral() && m.Volume == nil && (m.Started || m.Pod != nil && m.Pod.Running):
-			return "the volume of " + m.Name + " is gone"
-		case c.Ephemeral() && m.Pod == nil && (m.Started || running):
-			return "the Pod of " + m.Name + " is gone and its data with it"
+		if m.Launched && dataMissing(c, m) {
+			gone = append(gone, m.Name)
 		}
 	}
-	return ""
+	if len(c.Members)-len(gone) >= quorum.Majority(c.Latch.Size) {
+		return ""
+	}
+	return "the data of " + strings.Join(gone, ", ") + " is gone"
 }
 
 // clearEarlierGenerations deletes what a failed bootstrap left. Invariant: an earlier generation exists only beside a

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +23,7 @@ func replaceLost(w *walk) {
 		}
 		switch why := lost(w.c, m); {
 		case why == "":
-		case w.c.Ephemeral():
+		case replaceable(w.c, m):
 			w.remove(m, v1alpha1.ReasonReplacingMember, why)
 			w.block(membership, v1alpha1.ReasonReplacingMember, m.Name+" is replaced: "+why)
 		default:
@@ -32,23 +31,33 @@ func replaceLost(w *walk) {
 			if m.Wiped() {
 				reason = v1alpha1.ReasonVolumeWiped
 			}
-			w.block(membership, reason, fmt.Sprintf("%s is lost: %s. This release does not replace it by itself: when the data is "+
+			forbid := membership
+			if len(w.c.Voters()) > w.c.Replicas() {
+				forbid = 0 // scaling down removes the lost one first
+			}
+			w.block(forbid, reason, fmt.Sprintf("%s is lost: %s. This release does not replace it by itself: when the data is "+
 				"really gone, run etcdctl member remove %s in a healthy member; a new one is then added", m.Name, why,
 				resources.FormatID(m.ID)))
 		}
 	}
 }
 
+// replaceable tells that a lost member may be replaced by this release: with ephemeral storage, and when it was lost
+// in bootstrap, before it ever served.
+func replaceable(c *state.Cluster, m state.Member) bool { return c.Ephemeral() || !m.Started }
+
 // lost says why the member's data is gone for ever; empty when it is not, or not surely.
 func lost(c *state.Cluster, m state.Member) string {
 	switch {
-	case c.Ephemeral() && m.Pod == nil:
+	case c.Held("Pod", m.Name) || c.Held("PersistentVolumeClaim", resources.VolumeName(c.Object.Name, m.Slot, m.ID)):
+		return ""
+	case c.Ephemeral() && m.Pod == nil && (m.Launched || m.Started):
 		return "its Pod is gone and its data with it"
-	case c.Ephemeral() && m.Pod.Finished:
+	case c.Ephemeral() && m.Pod != nil && m.Pod.Finished:
 		return "its Pod has ended and its data is gone with it"
 	case m.Wiped():
 		return "its data was wiped and it refuses to start empty"
-	case !c.Ephemeral() && m.Volume == nil:
+	case !c.Ephemeral() && m.Volume == nil && (m.Launched || m.Started):
 		return "its volume is gone"
 	case m.Volume != nil && m.Volume.Terminating:
 		return "its volume " + m.Volume.Name + " is being deleted"
@@ -69,11 +78,11 @@ func missingPod(w *walk) {
 		case m.Pod != nil && m.Health != state.Healthy:
 			w.tidy(m, v1alpha1.ReasonStartingMember)
 			waiting = append(waiting, m.Name+" "+m.Reason)
-		case m.Pod != nil, c.Ephemeral(), m.Volume == nil:
-		case c.SlotHeld(m.Slot) || slices.Contains(c.Leftovers.Foreign, "Pod "+m.Name):
+		case m.Pod != nil, lost(c, m) != "":
+		case c.SlotHeld(m.Slot):
 			waiting = append(waiting, m.Name+": another Pod holds its name")
-		case obstacle(m) != "":
-			waiting = append(waiting, m.Name+": "+obstacle(m))
+		case obstacle(c, m) != "":
+			waiting = append(waiting, m.Name+": "+obstacle(c, m))
 		default:
 			launches = append(launches, launch(c, m))
 		}
@@ -137,28 +146,17 @@ func unwanted(c *state.Cluster, l state.Member) string {
 		return fmt.Sprintf("%d voters are wanted and there are %d", c.Replicas(), voters)
 	}
 	for _, m := range c.Voters() {
-		if c.Ephemeral() && lost(c, m) != "" {
+		if replaceable(c, m) && lost(c, m) != "" {
 			return m.Name + " has to be replaced first"
 		}
 	}
-	return lostLearner(c, l)
-}
-
-// lostLearner tells that a learner ran and lost its data: it must not start empty under its ID.
-func lostLearner(c *state.Cluster, l state.Member) string {
-	if l.Started && lost(c, l) != "" {
-		return lost(c, l)
-	}
-	if c.Ephemeral() && l.Pod != nil && l.Pod.Finished {
-		return lost(c, l)
-	}
-	return ""
+	return lost(c, l)
 }
 
 func startLearner(w *walk, l state.Member) {
 	c := w.c
-	if c.SlotHeld(l.Slot) || obstacle(l) != "" {
-		w.block(membership, v1alpha1.ReasonScalingUp, "learner "+l.Name+" cannot start: "+obstacle(l))
+	if c.SlotHeld(l.Slot) || obstacle(c, l) != "" {
+		w.block(membership, v1alpha1.ReasonScalingUp, "learner "+l.Name+" cannot start: "+obstacle(c, l))
 		return
 	}
 	w.propose(creation, StartMembers{Members: []Launch{launch(c, l)}}, v1alpha1.ReasonScalingUp,

@@ -40,8 +40,12 @@ func ownership(w *walk) {
 	if len(w.c.Leftovers.Foreign) == 0 {
 		return
 	}
-	w.block(0, v1alpha1.ReasonOwnershipConflict, "waiting until these objects, which belong to something else, are gone: "+
-		strings.Join(w.c.Leftovers.Foreign, ", "))
+	var names []string
+	for _, o := range w.c.Leftovers.Foreign {
+		names = append(names, o.String())
+	}
+	w.block(0, v1alpha1.ReasonOwnershipConflict, "waiting until these objects, which belong to something else or cannot be "+
+		"read, are gone or mended: "+strings.Join(names, ", "))
 	if !w.c.Formed() {
 		w.end()
 	}
@@ -100,22 +104,32 @@ func wrongClusterID(w *walk) {
 	w.end()
 }
 
+// unmanagedMember keeps away from a membership that somebody else changes: a member at a peer URL that is none of the
+// cluster's may be its own, moved. Nothing is removed or deleted until a person has settled it.
+func unmanagedMember(w *walk) {
+	if len(w.c.Etcd.Foreign) == 0 {
+		return
+	}
+	var list []string
+	for _, f := range w.c.Etcd.Foreign {
+		list = append(list, fmt.Sprintf("%x at %s", f.ID, strings.Join(f.PeerURLs, ",")))
+	}
+	w.block(membership|cleanup, v1alpha1.ReasonUnmanagedMember, "etcd lists members at peer URLs that are not this "+
+		"cluster's: "+strings.Join(list, "; ")+". Remove them, or set their peer URL back, with etcdctl")
+}
+
 // quorumLost forbids every change of the membership while no majority is proven. Members that do not run are started
 // again by a later rule: with a majority of the volumes, raft loses nothing.
 func quorumLost(w *walk) {
 	now := w.project(quorum.None, 0)
 	if w.c.Etcd.Serving && w.c.Etcd.Listed && now.Allowed {
-		if len(w.c.Etcd.Foreign) > 0 {
-			w.block(membership, v1alpha1.ReasonUnmanagedMember, "etcd lists members that are not this cluster's: "+
-				strings.Join(w.c.Etcd.Foreign, ", ")+"; remove them with etcdctl member remove")
-		}
 		return
 	}
 	w.forbidden |= membership | cleanup
 	switch {
 	case len(w.c.Members) == 0:
 		w.block(everything, v1alpha1.ReasonQuorumLost, "no member is left and no volume: the data is lost. "+
-			"Delete the EtcdCluster and create it again to start empty")
+			"To start empty, delete the EtcdCluster and the ConfigMap "+resources.LatchName(w.c.Object.Name)+", and create it again")
 	case w.c.Etcd.Serving && !w.c.Etcd.Listed:
 		w.block(0, v1alpha1.ReasonObservationFailed, "etcd serves but its member list cannot be read: "+w.c.Etcd.Err)
 	default:

@@ -12,7 +12,9 @@ import (
 // keep adds the ensures: Services, ownership, the records of placement, and the seals.
 func keep(w *walk) {
 	c := w.c
-	w.ensure(ApplyServices{Clients: c.Formed(), Slots: serviceSlots(c)})
+	if c.Latch != nil || len(c.Members) == 0 {
+		w.ensure(ApplyServices{Clients: c.Formed(), Slots: serviceSlots(c), Prune: c.Formed() && c.Etcd.Listed})
+	}
 	if ownersDiffer(c) {
 		w.ensure(ApplyOwners{Owned: owned(c)})
 	}
@@ -101,6 +103,11 @@ func (w *walk) budget() {
 // while a voter is about to be removed, until its Pod, which the budget still counts, is gone.
 func (w *walk) minAvailable() int {
 	voters := len(w.c.Voters())
+	for _, f := range w.c.Etcd.Foreign {
+		if !f.Learner {
+			voters++
+		}
+	}
 	leaving := 0
 	for _, p := range w.c.Leftovers.Pods {
 		if p.Voter {

@@ -27,11 +27,14 @@ func finishRemoval(w *walk) {
 			"etcd no longer lists the member: its volume must never be started again")
 	}
 	for _, p := range c.Leftovers.Pods {
-		w.block(membership, v1alpha1.ReasonScalingDown, "waiting until Pod "+p.Name+" of a removed member has ended")
-		if !p.Terminating {
-			w.propose(cleanup, DeletePod{Name: p.Name, UID: p.UID, Why: "etcd no longer lists its member"},
+		// The removal is the fence: raft ignores the member from now on, also on a node that nobody can reach.
+		n, known := c.Nodes[p.Node]
+		force := known && !n.Ready
+		if !p.Terminating || force {
+			w.propose(cleanup, DeletePod{Name: p.Name, UID: p.UID, Why: "etcd no longer lists its member", Force: force},
 				v1alpha1.ReasonScalingDown, "the member was removed")
 		}
+		w.block(membership, v1alpha1.ReasonScalingDown, "waiting until Pod "+p.Name+" of a removed member has ended")
 	}
 }
 
@@ -42,6 +45,11 @@ func (w *walk) remove(m state.Member, activity, why string) {
 	if verdict := w.project(quorum.Remove, m.ID); !verdict.Allowed {
 		w.block(membership, activity, fmt.Sprintf("%s is to be removed (%s), but %s: waiting for the other members",
 			m.Name, why, verdict.Reason))
+		return
+	}
+	if other := terminating(c, m); !m.Learner && m.Pod != nil && other != "" {
+		w.block(membership, activity, fmt.Sprintf("%s is to be removed (%s), but Pod %s is being deleted: waiting for it",
+			m.Name, why, other))
 		return
 	}
 	if !m.Learner && m.Pod != nil && w.forbidden&membership == 0 {
@@ -65,6 +73,16 @@ func (w *walk) remove(m state.Member, activity, why string) {
 		return
 	}
 	w.propose(membership, RemoveMember{Name: m.Name, ID: m.ID, Why: why}, activity, why)
+}
+
+// terminating names another voter whose Pod is being deleted: an eviction that was granted before the budget was raised.
+func terminating(c *state.Cluster, leaving state.Member) string {
+	for _, m := range c.Voters() {
+		if m.ID != leaving.ID && m.Pod != nil && m.Pod.Terminating {
+			return m.Name
+		}
+	}
+	return ""
 }
 
 // handOver moves the leadership to the healthy voter that has applied most, before the leader is removed: a removed

@@ -20,10 +20,11 @@ type Step interface {
 // Ensures: harmless, idempotent, done in every reconcile before the step.
 type (
 	// ApplyServices keeps the Services: the peers' always; the client Service and one for each slot when Clients is
-	// set. Services of other slots are deleted.
+	// set. Services of other slots are deleted when Prune is set.
 	ApplyServices struct {
 		Clients bool
 		Slots   []int
+		Prune   bool
 	}
 	// ApplyDisruptionBudget keeps the PodDisruptionBudget; MinAvailable 0 means none.
 	ApplyDisruptionBudget struct{ MinAvailable int }
@@ -81,6 +82,8 @@ type (
 		Name string
 		UID  types.UID
 		Why  string
+		// Force does not wait for the kubelet of a node that is not ready. Only for Pods of removed members.
+		Force bool
 	}
 	// AddLearner adds a member for the slot to etcd's list.
 	AddLearner struct {
@@ -131,10 +134,9 @@ type Launch struct {
 	Start       state.Start
 	// Volume is the claim's name; empty when ephemeral.
 	Volume string
-	// CreateVolume tells that the claim does not exist and may be created: the incarnation never had one.
-	CreateVolume bool
-	// CreatePod tells that the Pod is to be created.
-	CreatePod bool
+	// First tells that the incarnation never had a volume (or, when ephemeral, a Pod): the latch must record it before
+	// one is created.
+	First bool
 }
 
 func (s ApplyServices) String() string         { return "keep the Services" }

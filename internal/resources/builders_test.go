@@ -20,8 +20,8 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew instead of comparing with them")
 
 const (
-	testUID   types.UID = "0a1b2c3d-0000-4000-8000-000000000001"
-	testToken           = "0a1b2c3d-1"
+	testUID   = types.UID("0a1b2c3d-0000-4000-8000-000000000001")
+	testToken = "0a1b2c3d-1"
 )
 
 // cluster is the EtcdCluster shop/demo with spec {}, changed by the given functions.

@@ -35,7 +35,8 @@ func extraFlags() []extraFlag {
 		{always("grpc-keepalive-timeout"), duration(0)},
 		{always("log-level"), oneOf("debug", "info", "warn", "error", "panic", "fatal")},
 		{always("max-concurrent-streams"), number(1, math.MaxUint32)},
-		{always("max-request-bytes"), number(1, math.MaxInt32)},
+		// It bounds etcd's own proposals too: with a few bytes no member could ever publish itself (tried).
+		{always("max-request-bytes"), number(64<<10, math.MaxInt32)},
 		// 0 keeps all files: they would fill the volume.
 		{always("max-snapshots"), number(1, math.MaxInt32)},
 		{always("max-txn-ops"), number(1, math.MaxInt32)},

@@ -2,10 +2,11 @@ package resources
 
 import (
 	"fmt"
-	"k8s.io/utils/ptr"
 	"net"
 	"strconv"
 	"strings"
+
+	"k8s.io/utils/ptr"
 
 	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/state"

@@ -20,6 +20,7 @@ const (
 	latchVersion        = "version"
 	latchInitialCluster = "initial-cluster"
 	latchClusterID      = "cluster-id"
+	latchLaunched       = "launched"
 	latchFormed         = "formed"
 )
 
@@ -81,6 +82,7 @@ func Latch(c *v1alpha1.EtcdCluster, l state.Latch) *corev1.ConfigMap {
 			latchVersion:        l.Version,
 			latchInitialCluster: l.InitialCluster,
 			latchClusterID:      FormatID(l.ClusterID),
+			latchLaunched:       formatIDs(l.Launched),
 			latchFormed:         strconv.FormatBool(l.Formed),
 		},
 	}
@@ -103,6 +105,7 @@ func ParseLatch(cm *corev1.ConfigMap) (state.Latch, error) {
 		Version:         r.text(latchVersion),
 		InitialCluster:  r.text(latchInitialCluster),
 		ClusterID:       r.id(latchClusterID),
+		Launched:        r.ids(latchLaunched),
 		Formed:          r.flag(latchFormed),
 	}
 	if r.err == nil {

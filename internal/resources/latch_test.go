@@ -1,6 +1,7 @@
 package resources
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -23,6 +24,7 @@ func TestLatchRoundTrip(t *testing.T) {
 		"formed":                func(l *state.Latch) { l.Formed = true },
 		"a later generation":    func(l *state.Latch) { l.Generation = 2 },
 		"as read from the API":  func(l *state.Latch) { l.UID, l.ResourceVersion = "uid", "12" },
+		"some launched":         func(l *state.Latch) { l.Launched = []uint64{0xabc, 1} },
 		"a version that is kept": func(l *state.Latch) {
 			l.Formed, l.Version = true, "3.6.17"
 		},
@@ -116,6 +118,9 @@ func TestParseLatchRefusesARecordThatContradictsItself(t *testing.T) {
 		"formed is no Boolean": {func(cm *corev1.ConfigMap) { cm.Data["formed"] = "yes" }, "formed is"},
 		"another cluster ID":   {func(cm *corev1.ConfigMap) { cm.Data["cluster-id"] = "1" }, "but etcd derives"},
 		"no cluster ID":        {func(cm *corev1.ConfigMap) { delete(cm.Data, "cluster-id") }, "cluster-id is"},
+		"no list of launched":  {func(cm *corev1.ConfigMap) { delete(cm.Data, "launched") }, "launched is missing"},
+		"launched is no list":  {func(cm *corev1.ConfigMap) { cm.Data["launched"] = "abc,,1" }, "launched has"},
+		"launched has no ID":   {func(cm *corev1.ConfigMap) { cm.Data["launched"] = "0" }, "launched has"},
 		"another namespace":    {func(cm *corev1.ConfigMap) { cm.Namespace = "copy" }, "another cluster or namespace"},
 		"another cluster's":    {func(cm *corev1.ConfigMap) { cm.Labels[LabelCluster] = "x" }, "does not fit"},
 	} {
@@ -127,7 +132,7 @@ func TestParseLatchRefusesARecordThatContradictsItself(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Fatalf("got error %v, want one with %q", err, tc.want)
 			}
-			if l != (state.Latch{}) {
+			if !reflect.DeepEqual(l, state.Latch{}) {
 				t.Errorf("a latch came with the error: %+v", l)
 			}
 		})

@@ -33,6 +33,7 @@ func ParsePod(cluster string, pod *corev1.Pod) (state.Pod, error) {
 		Created:         pod.CreationTimestamp.Time,
 		Terminating:     pod.DeletionTimestamp != nil,
 		Ready:           ready(pod),
+		Pinned:          pinnedNode(pod.Spec.Affinity),
 	}
 	if r.err == nil {
 		p.Slot, r.err = podSlot(cluster, pod, r.text(AnnotationPeerURL))
@@ -73,6 +74,7 @@ func readContainer(pod *corev1.Pod, p *state.Pod) {
 	p.LastExit = lastExit(status)
 	if p.Running {
 		p.ContainerID = status.ContainerID
+		p.RunningSince = status.State.Running.StartedAt.Time
 		return
 	}
 	p.Waiting = podWaiting(pod)

@@ -75,3 +75,18 @@ func spreadConstraints(cluster string, user []corev1.TopologySpreadConstraint) [
 	}
 	return user
 }
+
+// pinnedNode is the node that pinned wrote into the affinity; empty when the Pod is not pinned.
+func pinnedNode(a *corev1.Affinity) string {
+	if a == nil || a.NodeAffinity == nil || a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
+		return ""
+	}
+	for _, term := range a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms {
+		for _, f := range term.MatchFields {
+			if f.Key == metav1.ObjectNameField && len(f.Values) == 1 {
+				return f.Values[0]
+			}
+		}
+	}
+	return ""
+}

@@ -3,6 +3,7 @@ package resources
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -48,6 +49,35 @@ func (r *record) id(key string) uint64 {
 		return 0
 	}
 	return id
+}
+
+// ids is a comma-separated list of etcd IDs, which may be empty but must be there: to take a lost list for an empty one
+// could start a member empty.
+func (r *record) ids(key string) []uint64 {
+	value, found := r.values[key]
+	if !found {
+		r.fail(key, "is missing")
+	}
+	if value == "" {
+		return nil
+	}
+	var list []uint64
+	for s := range strings.SplitSeq(value, ",") {
+		id, err := ParseID(s)
+		if err != nil || id == 0 {
+			r.fail(key, fmt.Sprintf("has %q, not an etcd ID", s))
+		}
+		list = append(list, id)
+	}
+	return list
+}
+
+func formatIDs(ids []uint64) string {
+	parts := make([]string, 0, len(ids))
+	for _, id := range ids {
+		parts = append(parts, FormatID(id))
+	}
+	return strings.Join(parts, ",")
 }
 
 // flag is true, false, or absent, which is false. Anything else is an error: to take it for false could start a

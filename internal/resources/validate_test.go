@@ -56,6 +56,7 @@ func TestValidateRefusesExtraArgs(t *testing.T) {
 		"no number":                   {"3.6.16", "max-txn-ops", "many", "give a whole number from 1"},
 		"a number in hexadecimal":     {"3.6.16", "max-txn-ops", "0x10", "give a whole number"},
 		"a negative number":           {"3.6.16", "max-wals", "-1", "give a whole number from 1"},
+		"too small for etcd itself":   {"3.6.16", "max-request-bytes", "1024", "from 65536"},
 		"files without end":           {"3.6.16", "max-wals", "0", "give a whole number from 1"},
 		"beyond 32 bits":              {"3.6.16", "max-concurrent-streams", "4294967296", "to 4294967295"},
 		"a cost that bcrypt refuses":  {"3.6.16", "bcrypt-cost", "32", "from 4 to 31"},

@@ -50,12 +50,19 @@ type Etcd struct {
 	Leader uint64
 	// Alarms that are raised.
 	Alarms []Alarm
-	// Foreign are listed members whose peer URL is none of the cluster's slots: somebody else added them.
-	Foreign []string
+	// Foreign are listed members whose peer URL is none of the cluster's slots: somebody else added or moved them.
+	Foreign []ForeignMember
 	// WrongClusterID names members that answered with another cluster's ID.
 	WrongClusterID []string
 	// Err is the last error met while listing; empty when the list is known.
 	Err string
+}
+
+// ForeignMember is a listed member at a peer URL that is none of the cluster's.
+type ForeignMember struct {
+	ID       uint64
+	PeerURLs []string
+	Learner  bool
 }
 
 // Alarm of etcd.
@@ -74,7 +81,22 @@ type Leftovers struct {
 	Volumes []Volume
 	// Foreign are objects that carry the cluster's label or name but are owned by something else, such as a
 	// predecessor of the same name that is being collected. They are waited for, never used.
-	Foreign []string
+	Foreign []ForeignObject
+}
+
+// ForeignObject carries the cluster's label or name, but is not used by it.
+type ForeignObject struct {
+	Kind string
+	Name string
+	// Problem tells what is wrong with the cluster's own object; empty when it belongs to something else.
+	Problem string
+}
+
+func (o ForeignObject) String() string {
+	if o.Problem == "" {
+		return o.Kind + " " + o.Name
+	}
+	return o.Kind + " " + o.Name + " (" + o.Problem + ")"
 }
 
 // Node is what matters of a Kubernetes node.
@@ -122,6 +144,9 @@ type Latch struct {
 	Version string
 	// InitialCluster is etcd's --initial-cluster of this generation.
 	InitialCluster string
+	// Launched are the members whose volume (or, when ephemeral, Pod) was created or may have been: the ID is written
+	// here before. One whose volume is missing has lost its data, and must not start empty.
+	Launched []uint64
 	// Formed tells that a quorum of sealed members was seen: from then on there is no bootstrap, ever.
 	Formed bool
 	// ClusterID that etcd derives from InitialCluster and Token.

@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // maxLag is the number of committed entries that a healthy member may have to apply still. etcd itself refuses
@@ -12,6 +13,9 @@ const maxLag = 1000
 // wipedMarks are what etcd logs when a sealed member finds no write-ahead log: it asks the peers in its list for the
 // membership, and the list holds nobody but itself (server/etcdserver/bootstrap.go, bootstrapExistingClusterNoWAL).
 var wipedMarks = []string{"cannot fetch cluster info from peer urls"}
+
+// wipedExit is longer than a sealed member takes to find out that its volume is empty.
+const wipedExit = 10 * time.Second
 
 // Assess fills in the health of every member and the agreed leader, from what the members answered.
 func (c *Cluster) Assess() {
@@ -75,7 +79,11 @@ func (m *Member) volumeName() string {
 
 // Wiped tells that the member was sealed, found its volume empty and refused to start.
 func (m *Member) Wiped() bool {
-	if m.Pod == nil || !m.Pod.Sealed || m.Pod.Running && m.Pod.Ready || m.Pod.LastExit == nil || m.Probe.Answered {
+	if m.Pod == nil || !m.Pod.Sealed || m.Pod.LastExit == nil || m.Probe.Answered {
+		return false
+	}
+	// A container that goes on running found its data: the message is from an earlier start.
+	if m.Pod.Ready || m.Pod.Running && m.Pod.RunningFor > wipedExit {
 		return false
 	}
 	for _, mark := range wipedMarks {
@@ -101,7 +109,7 @@ func serious(errs []string) []string {
 func (c *Cluster) agreedLeader() uint64 {
 	votes, best, leader := map[uint64]int{}, 0, uint64(0)
 	for _, m := range c.Members {
-		if !m.Probe.Answered || m.Learner || m.Probe.Leader == 0 {
+		if !c.answersAsItself(m) || m.Learner || m.Probe.Leader == 0 {
 			continue
 		}
 		votes[m.Probe.Leader]++
@@ -115,10 +123,16 @@ func (c *Cluster) agreedLeader() uint64 {
 	return leader
 }
 
+// answersAsItself tells that the answer is of this member of this cluster.
+func (c *Cluster) answersAsItself(m Member) bool {
+	p := m.Probe
+	return p.Answered && p.MemberID == m.ID && (c.Etcd.ClusterID == 0 || p.ClusterID == c.Etcd.ClusterID)
+}
+
 func (c *Cluster) highestCommitted() uint64 {
 	highest := uint64(0)
 	for _, m := range c.Members {
-		if m.Probe.Answered {
+		if c.answersAsItself(m) {
 			highest = max(highest, m.Probe.Committed)
 		}
 	}

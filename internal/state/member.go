@@ -20,6 +20,8 @@ type Member struct {
 	Learner bool
 	// Started tells that it has published its client URLs: it ran with its volume at least once.
 	Started bool
+	// Launched tells that its volume (or Pod, when ephemeral) was created before, or may have been.
+	Launched bool
 	// Pod of this incarnation; nil when there is none.
 	Pod *Pod
 	// Volume of this incarnation; nil when there is none, and always with ephemeral storage.
@@ -123,9 +125,14 @@ type Pod struct {
 	Terminating bool
 	// Finished tells that its containers ended and will not be started again.
 	Finished bool
-	// Running tells that the etcd container runs.
-	Running bool
-	Ready   bool
+	// Running tells that the etcd container runs, and RunningFor how long it has at the time of the observation.
+	Running    bool
+	RunningFor time.Duration
+	// RunningSince is when the container was started; zero when it does not run.
+	RunningSince time.Time
+	// Pinned is the node that the Pod must go to; empty when it may go anywhere.
+	Pinned string
+	Ready  bool
 	// ContainerID of the running container.
 	ContainerID string
 	Restarts    int

@@ -45,6 +45,12 @@ func (c *Cluster) AllVotersHealthy() bool {
 	return len(c.Members) > 0
 }
 
+// Held tells whether an object of this name exists that the cluster cannot use: another owner's, or one whose records
+// cannot be read. It is not missing.
+func (c *Cluster) Held(kind, name string) bool {
+	return slices.ContainsFunc(c.Leftovers.Foreign, func(o ForeignObject) bool { return o.Kind == kind && o.Name == name })
+}
+
 // SlotHeld tells whether a Pod of another incarnation holds the slot's name.
 func (c *Cluster) SlotHeld(slot int) bool {
 	return slices.ContainsFunc(c.Leftovers.Pods, func(p Pod) bool { return p.Slot == slot })

@@ -62,39 +62,47 @@ func coreDNS() binaries {
 	}
 }
 
-// helpers are the small programs of our own that run inside the cluster or beside it.
-func helpers() binaries {
+func pause() binaries {
 	return binaries{
-		name: "helpers", version: "v1", module: "kube", ldflags: "-s -w",
-		sources: []string{"kube/cmd", "kube/internal/storage", "kube/internal/volume", "kube/internal/command"},
-		packages: map[string]string{
-			"./cmd/pause":              "pause",
-			"./cmd/volume-provisioner": "volume-provisioner",
-		},
+		name: "pause", version: "1", module: "kube", ldflags: "-s -w",
+		sources:  []string{"kube/cmd/pause"},
+		packages: map[string]string{"./cmd/pause": "pause"},
 	}
 }
 
-// Artifacts says where the built things are.
+func provisioner() binaries {
+	return binaries{
+		name: "volume-provisioner", version: "1", module: "kube", ldflags: "-s -w",
+		sources: []string{
+			"kube/cmd/volume-provisioner", "kube/internal/storage", "kube/internal/volume", "kube/internal/command",
+		},
+		packages: map[string]string{"./cmd/volume-provisioner": "volume-provisioner"},
+	}
+}
+
+// Artifacts says in which directories of the cache the built things are. A running cluster remembers them, so that
+// its commands need no toolchain.
 type Artifacts struct {
-	kubernetes string
-	etcd       map[string]string
-	coreDNS    string
-	helpers    string
+	KubernetesDir  string            `json:"kubernetes"`
+	EtcdDirs       map[string]string `json:"etcd"` // by version
+	CoreDNSDir     string            `json:"coreDNS"`
+	PauseDir       string            `json:"pause"`
+	ProvisionerDir string            `json:"provisioner"`
 	// ImageStore is a containerd root with the images that every node needs.
-	ImageStore string
+	ImageStore string `json:"imageStore"`
 }
 
 // Kubernetes is the path of a program of Kubernetes, such as "kubelet".
-func (a Artifacts) Kubernetes(program string) string { return filepath.Join(a.kubernetes, program) }
+func (a Artifacts) Kubernetes(program string) string { return filepath.Join(a.KubernetesDir, program) }
 
 // Etcd is the path of etcd, etcdctl or etcdutl of the version that the control plane runs on.
 func (a Artifacts) Etcd(program string) string {
 	versions := EtcdVersions()
-	return filepath.Join(a.etcd[versions[len(versions)-1]], program)
+	return filepath.Join(a.EtcdDirs[versions[len(versions)-1]], program)
 }
 
 // Provisioner is the path of the volume provisioner.
-func (a Artifacts) Provisioner() string { return filepath.Join(a.helpers, "volume-provisioner") }
+func (a Artifacts) Provisioner() string { return filepath.Join(a.ProvisionerDir, "volume-provisioner") }
 
 // References of the images that the cluster itself uses.
 const (

@@ -5,13 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/quorate/quorate/hack/kube/internal/command"
+	"github.com/quorate/quorate/hack/kube/internal/layout"
 	"github.com/quorate/quorate/hack/kube/internal/progress"
 )
 
@@ -19,7 +22,7 @@ import (
 type Builder struct {
 	// Hack is the directory "hack" of the checkout.
 	Hack   string
-	Cache  string
+	Layout layout.Layout
 	Report *progress.Reporter
 
 	goVersion string
@@ -32,19 +35,22 @@ func (b *Builder) Build(ctx context.Context) (Artifacts, error) {
 		return Artifacts{}, fmt.Errorf("find the Go toolchain (it must be on the PATH): %w", err)
 	}
 	b.goVersion = strings.TrimSpace(string(version))
-	artifacts := Artifacts{etcd: map[string]string{}}
-	if artifacts.kubernetes, err = b.compile(ctx, kubernetes()); err != nil {
+	artifacts := Artifacts{EtcdDirs: map[string]string{}}
+	if artifacts.KubernetesDir, err = b.compile(ctx, kubernetes()); err != nil {
 		return artifacts, err
 	}
 	for _, version := range EtcdVersions() {
-		if artifacts.etcd[version], err = b.compile(ctx, etcd(version)); err != nil {
+		if artifacts.EtcdDirs[version], err = b.compile(ctx, etcd(version)); err != nil {
 			return artifacts, err
 		}
 	}
-	if artifacts.coreDNS, err = b.compile(ctx, coreDNS()); err != nil {
+	if artifacts.CoreDNSDir, err = b.compile(ctx, coreDNS()); err != nil {
 		return artifacts, err
 	}
-	if artifacts.helpers, err = b.compile(ctx, helpers()); err != nil {
+	if artifacts.PauseDir, err = b.compile(ctx, pause()); err != nil {
+		return artifacts, err
+	}
+	if artifacts.ProvisionerDir, err = b.compile(ctx, provisioner()); err != nil {
 		return artifacts, err
 	}
 	images, err := b.packImages(artifacts)
@@ -69,7 +75,7 @@ func (b *Builder) compile(ctx context.Context, set binaries) (string, error) {
 					return err
 				}
 			}
-			return nil
+			return writeDigest(dir, slices.Collect(maps.Values(set.packages)))
 		})
 	})
 }
@@ -102,14 +108,14 @@ func (b *Builder) goBuild(ctx context.Context, set binaries, path, output string
 // cached returns the directory CACHE/key and has create fill it when it does not exist. It appears by a rename, so a
 // build that was interrupted leaves no half-filled directory under its name.
 func (b *Builder) cached(key string, create func(dir string) error) (string, error) {
-	final := filepath.Join(b.Cache, key)
+	final := filepath.Join(b.Layout.Cache, key)
 	if _, err := os.Stat(final); err == nil {
 		return final, nil
 	}
-	if err := os.MkdirAll(b.Cache, 0o755); err != nil {
+	if err := os.MkdirAll(b.Layout.Cache, 0o755); err != nil {
 		return "", fmt.Errorf("create the cache: %w", err)
 	}
-	temporary, err := os.MkdirTemp(b.Cache, ".building-")
+	temporary, err := os.MkdirTemp(b.Layout.Cache, ".building-")
 	if err != nil {
 		return "", fmt.Errorf("create the cache: %w", err)
 	}

@@ -3,7 +3,10 @@ package build
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -12,15 +15,20 @@ import (
 	"github.com/quorate/quorate/hack/kube/internal/image"
 )
 
-// imageFormat is part of the images' cache key: raise it when the way of packing changes.
-const imageFormat = "1"
-
-// packImages packs every image whose binaries have changed and returns all tarballs.
+// packImages packs every image whose programs have changed and returns all tarballs.
 func (b *Builder) packImages(artifacts Artifacts) ([]string, error) {
+	packer, err := goFiles(filepath.Join(b.Hack, "kube", "internal", "image"))
+	if err != nil {
+		return nil, fmt.Errorf("pack images: %w", err)
+	}
 	specs := imageSpecs(artifacts)
 	files := make([]string, 0, len(specs))
 	for _, spec := range specs {
-		dir, err := b.cached(imageKey(spec), func(dir string) error {
+		key, err := imageKey(spec, packer)
+		if err != nil {
+			return nil, fmt.Errorf("pack image %s: %w", spec.Reference, err)
+		}
+		dir, err := b.cached(key, func(dir string) error {
 			return b.Report.Step("pack image "+spec.Reference, func() error {
 				return image.Write(spec, filepath.Join(dir, "image.tar"))
 			})
@@ -33,30 +41,61 @@ func (b *Builder) packImages(artifacts Artifacts) ([]string, error) {
 	return files, nil
 }
 
-// imageKey depends on the paths of the binaries, which carry the keys of what they were built from.
-func imageKey(spec image.Spec) string {
-	parts := []string{imageFormat, spec.Reference, spec.User, spec.Architecture}
-	for _, file := range spec.Files {
-		parts = append(parts, file.Source, file.Target)
+// imageKey depends on everything that is in the image and on the code that packs it. The programs count by their
+// digests: a new build that gives the same bytes needs no new image.
+func imageKey(spec image.Spec, packer []string) (string, error) {
+	hash := sha256.New()
+	for _, file := range packer {
+		if err := hashFile(hash, filepath.Dir(file), file); err != nil {
+			return "", err
+		}
 	}
-	sum := sha256.Sum256([]byte(strings.Join(slices.Concat(parts, spec.Entrypoint, spec.Command, spec.Env), "\n")))
+	_, _ = fmt.Fprintln(hash, spec.Reference, spec.User, spec.Architecture, spec.Directories, spec.CACertificates,
+		strings.Join(slices.Concat(spec.Entrypoint, []string{"|"}, spec.Command, []string{"|"}, spec.Env), " "))
+	for _, file := range spec.Files {
+		digest, err := os.ReadFile(filepath.Join(filepath.Dir(file.Source), digestFile))
+		if err != nil {
+			return "", err
+		}
+		_, _ = fmt.Fprintf(hash, "%s %s %s\n", file.Target, filepath.Base(file.Source), digest)
+	}
 	name := strings.NewReplacer("/", "_", ":", "_").Replace(spec.Reference)
-	return "image-" + name + "-" + hex.EncodeToString(sum[:])[:12]
+	return "image-" + name + "-" + hex.EncodeToString(hash.Sum(nil))[:12], nil
+}
+
+// digestFile holds the digest of the programs in the same directory of the cache.
+const digestFile = ".digest"
+
+// writeDigest records what the programs in dir are.
+func writeDigest(dir string, programs []string) error {
+	hash := sha256.New()
+	for _, program := range slices.Sorted(slices.Values(programs)) {
+		file, err := os.Open(filepath.Join(dir, program))
+		if err != nil {
+			return err
+		}
+		_, _ = fmt.Fprintln(hash, program)
+		_, copyErr := io.Copy(hash, file)
+		if err := errors.Join(copyErr, file.Close()); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(dir, digestFile), []byte(hex.EncodeToString(hash.Sum(nil))), 0o644)
 }
 
 func imageSpecs(artifacts Artifacts) []image.Spec {
 	specs := []image.Spec{
 		{
 			Reference: PauseImage, Architecture: runtime.GOARCH, User: "65535:65535", Entrypoint: []string{"/pause"},
-			Files: []image.File{{Source: filepath.Join(artifacts.helpers, "pause"), Target: "/pause"}},
+			Files: []image.File{{Source: filepath.Join(artifacts.PauseDir, "pause"), Target: "/pause"}},
 		},
 		{
 			Reference: CoreDNSImage, Architecture: runtime.GOARCH, User: "65532:65532", Entrypoint: []string{"/coredns"},
-			Files: []image.File{{Source: filepath.Join(artifacts.coreDNS, "coredns"), Target: "/coredns"}},
+			Files: []image.File{{Source: filepath.Join(artifacts.CoreDNSDir, "coredns"), Target: "/coredns"}},
 		},
 	}
 	for _, version := range EtcdVersions() {
-		specs = append(specs, etcdImage(version, artifacts.etcd[version]))
+		specs = append(specs, etcdImage(version, artifacts.EtcdDirs[version]))
 	}
 	return specs
 }
@@ -71,7 +110,7 @@ func etcdImage(version, dir string) image.Spec {
 	}
 	for _, program := range []string{"etcd", "etcdctl", "etcdutl"} {
 		spec.Files = append(spec.Files, image.File{
-			Source: filepath.Join(dir, program), Target: fmt.Sprintf("/usr/local/bin/%s", program),
+			Source: filepath.Join(dir, program), Target: "/usr/local/bin/" + program,
 		})
 	}
 	return spec

@@ -13,13 +13,8 @@ import (
 	"github.com/quorate/quorate/hack/kube/internal/cgroup"
 	"github.com/quorate/quorate/hack/kube/internal/command"
 	"github.com/quorate/quorate/hack/kube/internal/containerd"
-	"github.com/quorate/quorate/hack/kube/internal/layout"
 	"github.com/quorate/quorate/hack/kube/internal/process"
 )
-
-// storeCgroup holds the containerd that prepares the store. It lies in the cluster's cgroup, so that "kube down"
-// also ends one that was left behind by a crash.
-const storeCgroup = layout.CgroupRoot + "/build"
 
 const stopTimeout = 10 * time.Second
 
@@ -32,12 +27,12 @@ func (b *Builder) imageStore(ctx context.Context, images []string) (string, erro
 	}
 	sum := sha256.Sum256([]byte(string(version) + strings.Join(images, "\n")))
 	dir, err := b.cached("image-store-"+hex.EncodeToString(sum[:])[:12], func(dir string) error {
-		return b.Report.Step("unpack the images for the nodes", func() error { return unpack(ctx, dir, images) })
+		return b.Report.Step("unpack the images for the nodes", func() error { return b.unpack(ctx, dir, images) })
 	})
 	return containerd.Root(dir), err
 }
 
-func unpack(ctx context.Context, dir string, images []string) error {
+func (b *Builder) unpack(ctx context.Context, dir string, images []string) error {
 	scratch, err := os.MkdirTemp(dir, "scratch-")
 	if err != nil {
 		return err
@@ -51,16 +46,16 @@ func unpack(ctx context.Context, dir string, images []string) error {
 	if err != nil {
 		return err
 	}
-	if err := cgroups.Create(storeCgroup); err != nil {
+	if err := cgroups.Create(b.Layout.BuildCgroup()); err != nil {
 		return err
 	}
 	defer func() {
-		_ = cgroups.Kill(storeCgroup, stopTimeout)
-		_ = cgroups.Remove(storeCgroup, stopTimeout)
-		cgroups.RemoveIfEmpty(layout.CgroupRoot)
+		_ = cgroups.Kill(b.Layout.BuildCgroup(), stopTimeout)
+		_ = cgroups.Remove(b.Layout.BuildCgroup(), stopTimeout)
+		cgroups.RemoveIfEmpty(b.Layout.CgroupRoot())
 	}()
-	handle, err := containerd.Start(ctx, process.Table{Records: scratch, Logs: scratch}, "containerd", config,
-		process.Placement{Cgroup: storeCgroup, Mounts: &process.Mounts{Tmpfs: []string{"/run"}}})
+	handle, err := containerd.Start(process.Table{Records: scratch, Logs: scratch}, "containerd", config,
+		process.Placement{Cgroup: b.Layout.BuildCgroup(), Mounts: &process.Mounts{Tmpfs: []string{"/run"}}})
 	if err != nil {
 		return err
 	}

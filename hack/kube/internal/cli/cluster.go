@@ -22,7 +22,7 @@ func (e *environment) buildCommand() *cobra.Command {
 			if _, err := builder.Build(cmd.Context()); err != nil {
 				return err
 			}
-			e.print("all binaries and images are in %s", builder.Cache)
+			e.print("all binaries and images are in %s", builder.Layout.Cache)
 			return nil
 		},
 	}

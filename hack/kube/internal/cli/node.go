@@ -43,7 +43,7 @@ func (e *environment) nodeAction(
 			if err := e.requireLocal("letting nodes fail"); err != nil {
 				return err
 			}
-			nodes, number, err := e.node(cmd.Context(), args[0])
+			nodes, number, err := e.node(args[0])
 			if err != nil {
 				return err
 			}
@@ -57,8 +57,8 @@ func (e *environment) nodeAction(
 }
 
 // node checks that the cluster is up and has the named node.
-func (e *environment) node(ctx context.Context, name string) (node.Nodes, int, error) {
-	nodes, err := e.nodes(ctx)
+func (e *environment) node(name string) (node.Nodes, int, error) {
+	nodes, err := e.nodes()
 	if err != nil {
 		return node.Nodes{}, 0, err
 	}
@@ -74,16 +74,12 @@ func (e *environment) node(ctx context.Context, name string) (node.Nodes, int, e
 }
 
 // nodes gives exclusive access to the nodes of the running cluster.
-func (e *environment) nodes(ctx context.Context) (node.Nodes, error) {
+func (e *environment) nodes() (node.Nodes, error) {
 	c, err := e.locked()
 	if err != nil {
 		return node.Nodes{}, err
 	}
-	builder, err := e.builder(ctx)
-	if err != nil {
-		return node.Nodes{}, err
-	}
-	return c.Nodes(ctx, builder)
+	return c.Nodes()
 }
 
 func (e *environment) nodeListCommand() *cobra.Command {

@@ -88,7 +88,7 @@ func (e *environment) builder(ctx context.Context) (*build.Builder, error) {
 	if err := debian.Install(ctx, e.report); err != nil {
 		return nil, err
 	}
-	return &build.Builder{Hack: hack, Cache: l.Cache, Report: e.report}, nil
+	return &build.Builder{Hack: hack, Layout: l, Report: e.report}, nil
 }
 
 func (e *environment) print(format string, args ...any) {

@@ -24,7 +24,7 @@ func (e *environment) loadCommand() *cobra.Command {
 			if e.current() {
 				return provider.LoadCurrent(cmd.Context(), e.report, files)
 			}
-			nodes, err := e.nodes(cmd.Context())
+			nodes, err := e.nodes()
 			if err != nil {
 				return err
 			}
@@ -58,20 +58,16 @@ func (e *environment) kubectlCommand() *cobra.Command {
 		Use:                "kubectl [ARG...]",
 		Short:              "Run the kubectl of the cluster's version with its kubeconfig",
 		DisableFlagParsing: true,
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(_ *cobra.Command, args []string) error {
 			c, err := e.cluster()
 			if err != nil {
 				return err
 			}
-			builder, err := e.builder(cmd.Context())
+			nodes, err := c.Nodes()
 			if err != nil {
 				return err
 			}
-			artifacts, err := builder.Build(cmd.Context())
-			if err != nil {
-				return err
-			}
-			kubectl := artifacts.Kubernetes("kubectl")
+			kubectl := nodes.Artifacts.Kubernetes("kubectl")
 			environment := append(os.Environ(), "KUBECONFIG="+c.Layout.Kubeconfig())
 			return fmt.Errorf("run %s: %w", kubectl, unix.Exec(kubectl, append([]string{"kubectl"}, args...), environment))
 		},

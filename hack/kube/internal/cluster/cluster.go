@@ -2,7 +2,6 @@
 package cluster
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,7 +9,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/quorate/quorate/hack/kube/internal/build"
 	"github.com/quorate/quorate/hack/kube/internal/cgroup"
 	"github.com/quorate/quorate/hack/kube/internal/controlplane"
 	"github.com/quorate/quorate/hack/kube/internal/layout"
@@ -44,7 +42,7 @@ func (c *Cluster) Lock() error {
 	if err := os.MkdirAll(c.Layout.Cache, 0o755); err != nil {
 		return fmt.Errorf("lock the cluster: %w", err)
 	}
-	name := filepath.Join(c.Layout.Cache, "kube.lock")
+	name := filepath.Join(c.Layout.Cache, filepath.Base(c.Layout.Dir)+".lock")
 	fd, err := unix.Open(name, unix.O_CREAT|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return fmt.Errorf("lock the cluster: open %s: %w", name, err)
@@ -67,16 +65,17 @@ func (c *Cluster) network(ranges network.Ranges) network.Network {
 	return network.Network{Layout: c.Layout, Ranges: ranges}
 }
 
-func (c *Cluster) controlPlane(state State, artifacts build.Artifacts) controlplane.ControlPlane {
+func (c *Cluster) controlPlane(state State) controlplane.ControlPlane {
 	return controlplane.ControlPlane{
-		Layout: c.Layout, Ranges: state.Ranges, Artifacts: artifacts, Processes: c.processes(),
+		Layout: c.Layout, Ranges: state.Ranges, Artifacts: state.Artifacts, Processes: c.processes(),
 	}
 }
 
-func (c *Cluster) nodes(state State, artifacts build.Artifacts) node.Nodes {
+func (c *Cluster) nodes(state State) node.Nodes {
 	return node.Nodes{
-		Layout: c.Layout, Network: c.network(state.Ranges), Cgroups: c.Cgroups, Artifacts: artifacts,
-		Processes: c.processes(), Server: c.controlPlane(state, artifacts).Server(), Count: state.Workers,
+		Layout: c.Layout, Network: c.network(state.Ranges), Cgroups: c.Cgroups,
+		Artifacts: state.Artifacts,
+		Processes: c.processes(), Server: c.controlPlane(state).Server(), Count: state.Workers,
 	}
 }
 
@@ -100,16 +99,9 @@ func (c *Cluster) running() (State, error) {
 }
 
 // Nodes gives access to the nodes of the running cluster.
-func (c *Cluster) Nodes(ctx context.Context, builder *build.Builder) (node.Nodes, error) {
+func (c *Cluster) Nodes() (node.Nodes, error) {
 	state, err := c.running()
-	if err != nil {
-		return node.Nodes{}, err
-	}
-	artifacts, err := builder.Build(ctx)
-	if err != nil {
-		return node.Nodes{}, err
-	}
-	return c.nodes(state, artifacts), nil
+	return c.nodes(state), err
 }
 
 // resolvConf makes programs of the host ask the cluster's DNS.

@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/quorate/quorate/hack/kube/internal/command"
-	"github.com/quorate/quorate/hack/kube/internal/layout"
 	"github.com/quorate/quorate/hack/kube/internal/network"
 	"github.com/quorate/quorate/hack/kube/internal/node"
 	"github.com/quorate/quorate/hack/kube/internal/process"
@@ -30,7 +29,7 @@ func (c *Cluster) Down(ctx context.Context) error {
 		{"processes ended", c.endProcesses},
 		{"volumes unmounted", c.unmountAll},
 		{"network removed", func(ctx context.Context) error { return c.network(network.Ranges{}).Remove(ctx) }},
-		{"cgroups removed", func(context.Context) error { return c.Cgroups.Remove(layout.CgroupRoot, endTimeout) }},
+		{"cgroups removed", func(context.Context) error { return c.Cgroups.Remove(c.Layout.CgroupRoot(), endTimeout) }},
 		{"kernel settings restored", c.restoreMachine},
 		{"state removed", c.removeState},
 	}
@@ -48,7 +47,7 @@ func (c *Cluster) Down(ctx context.Context) error {
 // endProcesses kills nodes first, so that no kubelet restarts what dies, then the rest; then what is not in the
 // cgroup although it is ours, such as a process that was started the moment before a crash.
 func (c *Cluster) endProcesses(context.Context) error {
-	if err := c.Cgroups.Kill(layout.CgroupRoot, endTimeout); err != nil {
+	if err := c.Cgroups.Kill(c.Layout.CgroupRoot(), endTimeout); err != nil {
 		return err
 	}
 	records, err := c.processes().Running()
@@ -123,7 +122,7 @@ func (c *Cluster) restoreMachine(context.Context) error {
 	state, found, err := c.loadState()
 	if err != nil || !found {
 		// A damaged record must not keep the rest from being removed; the settings then stay as kubelet set them.
-		return nil //nolint:nilerr // see above
+		return node.RemoveCNIStateDir()
 	}
 	boot, err := bootID()
 	if err != nil {
@@ -134,14 +133,7 @@ func (c *Cluster) restoreMachine(context.Context) error {
 			return err
 		}
 	}
-	if !state.CreatedCNIStateDir {
-		return nil
-	}
-	// os.Remove refuses a directory that is not empty: then somebody else uses it.
-	if err := os.Remove(node.CNIStateDir); err != nil && !errors.Is(err, unix.ENOTEMPTY) && !os.IsNotExist(err) {
-		return fmt.Errorf("remove %s: %w", node.CNIStateDir, err)
-	}
-	return nil
+	return node.RemoveCNIStateDir()
 }
 
 // removeState deletes the state directory. It checks first that nothing is mounted in it: deleting through a mount
@@ -171,7 +163,7 @@ func (c *Cluster) Leftovers(ctx context.Context) []string {
 			found = append(found, kind+": "+item)
 		}
 	}
-	note("cgroup", c.Cgroups.Exists(layout.CgroupRoot), nil)
+	note("cgroup", c.Cgroups.Exists(c.Layout.CgroupRoot()), nil)
 	strays, err := process.Strays(c.Layout.Dir)
 	for _, stray := range strays {
 		note("process", []string{stray.String()}, nil)
@@ -184,9 +176,10 @@ func (c *Cluster) Leftovers(ctx context.Context) []string {
 		note("loop device", []string{device + " of " + file}, nil)
 	}
 	note("loop device", nil, err)
-	routes, err := network.OwnRoutes(ctx)
+	net := c.network(network.Ranges{})
+	routes, err := net.OwnRoutes(ctx)
 	note("route", routes, err)
-	note("network interface", network.OwnInterfaces(), nil)
+	note("network interface", net.OwnInterfaces(), nil)
 	if _, err := os.Stat(c.Layout.Dir); err == nil {
 		note("directory", []string{c.Layout.Dir}, nil)
 	}

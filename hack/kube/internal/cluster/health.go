@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/quorate/quorate/hack/kube/internal/build"
 	"github.com/quorate/quorate/hack/kube/internal/controlplane"
 	"github.com/quorate/quorate/hack/kube/internal/kubeapi"
 	"github.com/quorate/quorate/hack/kube/internal/layout"
@@ -42,7 +41,7 @@ func (c *Cluster) nodesHealthy(state State, client *kubeapi.Client) error {
 	for _, node := range list {
 		ready[node.Name] = node.Ready
 	}
-	nodes := c.nodes(state, build.Artifacts{})
+	nodes := c.nodes(state)
 	for number := 1; number <= state.Workers; number++ {
 		name := layout.NodeName(number)
 		switch {
@@ -50,6 +49,8 @@ func (c *Cluster) nodesHealthy(state State, client *kubeapi.Client) error {
 			return fmt.Errorf("%s is down, cut off or lacks a process", name)
 		case !ready[name]:
 			return fmt.Errorf("%s is not Ready", name)
+		case !nodes.KubeletListens(number):
+			return fmt.Errorf("the kubelet of %s does not answer yet", name)
 		}
 	}
 	return forEachNode(state.Workers, func(number int) error {

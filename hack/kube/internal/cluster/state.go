@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/quorate/quorate/hack/kube/internal/build"
 	"github.com/quorate/quorate/hack/kube/internal/network"
 )
 
@@ -31,8 +32,8 @@ type State struct {
 	BootID string `json:"bootID"`
 	// KernelSettings are the values that kubelet changes, as they were before.
 	KernelSettings map[string]string `json:"kernelSettings"`
-	// CreatedCNIStateDir says that the directory for the CNI library was not there before.
-	CreatedCNIStateDir bool `json:"createdCNIStateDir"`
+	// Artifacts are the programs that run.
+	Artifacts build.Artifacts `json:"artifacts"`
 }
 
 // loadState returns false when nothing is recorded.
@@ -46,7 +47,7 @@ func (c *Cluster) loadState() (State, bool, error) {
 	}
 	var state State
 	if err := json.Unmarshal(content, &state); err != nil {
-		return State{}, false, fmt.Errorf("read the cluster's state %s: %w", c.Layout.StateFile(), err)
+		return State{}, false, fmt.Errorf("read the cluster's state %s (\"kube down\" removes a damaged one): %w", c.Layout.StateFile(), err)
 	}
 	return state, true, nil
 }

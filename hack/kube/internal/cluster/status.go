@@ -11,7 +11,6 @@ import (
 
 	"os"
 
-	"github.com/quorate/quorate/hack/kube/internal/build"
 	"github.com/quorate/quorate/hack/kube/internal/kubeapi"
 	"github.com/quorate/quorate/hack/kube/internal/layout"
 	"github.com/quorate/quorate/hack/kube/internal/process"
@@ -58,7 +57,7 @@ func (c *Cluster) PrintNodes(out io.Writer) error {
 			seen[node.Name] = map[bool]string{true: "Ready", false: "NotReady"}[node.Ready]
 		}
 	}
-	nodes := c.nodes(state, build.Artifacts{})
+	nodes := c.nodes(state)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "NODE\tMACHINE\tLINK\tKUBERNETES\tADDRESS\tPODS")
 	for number := 1; number <= state.Workers; number++ {
@@ -92,7 +91,7 @@ func (c *Cluster) Exec(name string, argv []string) error {
 	if err != nil {
 		return err
 	}
-	if number > state.Workers || !c.nodes(state, build.Artifacts{}).Running(number) {
+	if number > state.Workers || !c.nodes(state).Running(number) {
 		return fmt.Errorf("%s does not run: see \"kube node list\"", name)
 	}
 	path, err := exec.LookPath(argv[0])

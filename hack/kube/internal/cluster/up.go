@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -12,7 +11,6 @@ import (
 	"github.com/quorate/quorate/hack/kube/internal/addons"
 	"github.com/quorate/quorate/hack/kube/internal/build"
 	"github.com/quorate/quorate/hack/kube/internal/controlplane"
-	"github.com/quorate/quorate/hack/kube/internal/layout"
 	"github.com/quorate/quorate/hack/kube/internal/network"
 	"github.com/quorate/quorate/hack/kube/internal/node"
 )
@@ -52,11 +50,11 @@ func (c *Cluster) create(ctx context.Context, builder *build.Builder, workers in
 	if err != nil {
 		return err
 	}
-	state, err := c.begin(ctx, workers)
+	state, err := c.begin(ctx, artifacts, workers)
 	if err != nil {
 		return err
 	}
-	if err := c.start(ctx, state, artifacts); err != nil {
+	if err := c.start(ctx, state); err != nil {
 		return err
 	}
 	state.Phase = Running
@@ -64,7 +62,7 @@ func (c *Cluster) create(ctx context.Context, builder *build.Builder, workers in
 }
 
 // begin records what is needed to undo everything, before anything is done.
-func (c *Cluster) begin(ctx context.Context, workers int) (State, error) {
+func (c *Cluster) begin(ctx context.Context, artifacts build.Artifacts, workers int) (State, error) {
 	used, err := network.UsedByHost(ctx)
 	if err != nil {
 		return State{}, err
@@ -81,9 +79,8 @@ func (c *Cluster) begin(ctx context.Context, workers int) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
-	state := State{Phase: Starting, Workers: workers, Ranges: ranges, BootID: boot, KernelSettings: settings}
-	if _, err := os.Stat(node.CNIStateDir); errors.Is(err, fs.ErrNotExist) {
-		state.CreatedCNIStateDir = true
+	state := State{
+		Phase: Starting, Workers: workers, Ranges: ranges, BootID: boot, KernelSettings: settings, Artifacts: artifacts,
 	}
 	if err := c.saveState(state); err != nil {
 		return State{}, err
@@ -91,8 +88,8 @@ func (c *Cluster) begin(ctx context.Context, workers int) (State, error) {
 	return state, os.MkdirAll(node.CNIStateDir, 0o755)
 }
 
-func (c *Cluster) start(ctx context.Context, state State, artifacts build.Artifacts) error {
-	plane, nodes := c.controlPlane(state, artifacts), c.nodes(state, artifacts)
+func (c *Cluster) start(ctx context.Context, state State) error {
+	plane, nodes := c.controlPlane(state), c.nodes(state)
 	err := c.Report.Step(fmt.Sprintf("network: Pods %s, Services %s", state.Ranges.Cluster, state.Ranges.Services),
 		func() error { return c.prepare(ctx, state, plane, nodes) })
 	if err != nil {
@@ -122,7 +119,7 @@ func (c *Cluster) prepare(
 	if err := c.mountVolumesDirectory(); err != nil {
 		return err
 	}
-	if err := c.Cgroups.Create(layout.ControlPlaneCgroup); err != nil {
+	if err := c.Cgroups.Create(c.Layout.ControlPlaneCgroup()); err != nil {
 		return err
 	}
 	if err := plane.Prepare(); err != nil {
@@ -147,11 +144,14 @@ func (c *Cluster) startControlPlane(ctx context.Context, plane controlplane.Cont
 // complete starts whatever a cluster that had come up lacks now.
 func (c *Cluster) complete(ctx context.Context, builder *build.Builder, state State) error {
 	c.Report.Say("a cluster is up but not complete: starting what is missing")
-	artifacts, err := builder.Build(ctx)
-	if err != nil {
+	var err error
+	if state.Artifacts, err = builder.Build(ctx); err != nil {
 		return err
 	}
-	plane, nodes := c.controlPlane(state, artifacts), c.nodes(state, artifacts)
+	if err := c.saveState(state); err != nil {
+		return err
+	}
+	plane, nodes := c.controlPlane(state), c.nodes(state)
 	err = c.Report.Step("control plane is ready", func() error { return c.startControlPlane(ctx, plane) })
 	if err != nil {
 		return err

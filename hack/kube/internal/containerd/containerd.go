@@ -4,8 +4,9 @@ package containerd
 import (
 	"context"
 	"fmt"
+	"net"
+	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/quorate/quorate/hack/kube/internal/command"
@@ -76,7 +77,7 @@ type Daemon struct{ PID int }
 
 // Start starts a daemon with a configuration file and waits until it answers.
 func Start(
-	ctx context.Context, table process.Table, name, configFile string, placement process.Placement,
+	table process.Table, name, configFile string, placement process.Placement,
 ) (*process.Handle, error) {
 	handle, err := table.Start(process.Spec{
 		Name: name, Argv: []string{"containerd", "--config", configFile}, Placement: placement,
@@ -84,18 +85,30 @@ func Start(
 	if err != nil {
 		return nil, err
 	}
-	return handle, handle.WaitUntil(func() error { return Daemon{PID: handle.PID}.ctr(ctx, "version") }, startTimeout)
+	return handle, handle.WaitUntil(Daemon{PID: handle.PID}.ready, startTimeout)
 }
 
 // Import adds the images of a tarball.
 func (d Daemon) Import(ctx context.Context, file string) error {
-	return d.ctr(ctx, "images", "import", file)
+	return command.Run(ctx, "ctr", "--address", d.socket(), "--namespace", "k8s.io", "images", "import", file)
 }
 
-func (d Daemon) ctr(ctx context.Context, args ...string) error {
-	argv := []string{
-		"nsenter", "--mount=/proc/" + strconv.Itoa(d.PID) + "/ns/mnt", "--",
-		"ctr", "--address", Socket, "--namespace", "k8s.io",
+// ready returns nil when the daemon accepts connections. Until the process has become containerd it may still be in
+// the host's mount namespace, where the socket would be that of the host's own containerd.
+func (d Daemon) ready() error {
+	program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", d.PID))
+	if err != nil {
+		return err
 	}
-	return command.Run(ctx, append(argv, args...)...)
+	if filepath.Base(program) != "containerd" {
+		return fmt.Errorf("process %d is still %s", d.PID, program)
+	}
+	connection, err := net.Dial("unix", d.socket())
+	if err != nil {
+		return err
+	}
+	return connection.Close()
 }
+
+// socket is the path of the daemon's socket as seen from here.
+func (d Daemon) socket() string { return fmt.Sprintf("/proc/%d/root%s", d.PID, Socket) }

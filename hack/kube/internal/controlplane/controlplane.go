@@ -176,7 +176,7 @@ func (c ControlPlane) startUnlessRunning(name string, argv []string, ready func(
 		return nil
 	}
 	handle, err := c.Processes.Start(process.Spec{
-		Name: name, Argv: argv, Placement: process.Placement{Cgroup: layout.ControlPlaneCgroup},
+		Name: name, Argv: argv, Placement: process.Placement{Cgroup: c.Layout.ControlPlaneCgroup()},
 	})
 	if err != nil || ready == nil {
 		return err

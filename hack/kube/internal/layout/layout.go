@@ -3,13 +3,15 @@ package layout
 
 import (
 	"fmt"
+	"hash/fnv"
 	"os"
 	"path/filepath"
 	"strconv"
 )
 
-// CgroupRoot is the cgroup below which every process of the cluster lives, in every hierarchy.
-const CgroupRoot = "/quorate-kube"
+// defaultDir is where the cluster lives that "make kube-up" starts. A cluster with another directory is separate from
+// it in everything, so that both can run at once.
+const defaultDir = "/var/lib/quorate-kube"
 
 // Layout holds the two directories that everything else is derived from.
 type Layout struct {
@@ -24,7 +26,7 @@ type Layout struct {
 func FromEnvironment() (Layout, error) {
 	dir := os.Getenv("QUORATE_KUBE_DIR")
 	if dir == "" {
-		dir = "/var/lib/quorate-kube"
+		dir = defaultDir
 	}
 	cache := os.Getenv("QUORATE_CACHE")
 	if cache == "" {
@@ -100,17 +102,46 @@ func (l Layout) Nodes() string { return filepath.Join(l.Dir, "nodes") }
 // Node is the directory of one node.
 func (l Layout) Node(name string) string { return filepath.Join(l.Nodes(), name) }
 
+// CgroupRoot is the cgroup below which every process of the cluster lives, in every hierarchy.
+func (l Layout) CgroupRoot() string { return "/" + filepath.Base(l.Dir) }
+
 // ControlPlaneCgroup holds etcd, the apiserver and the other processes that run in the host's network.
-const ControlPlaneCgroup = CgroupRoot + "/control-plane"
+func (l Layout) ControlPlaneCgroup() string { return l.CgroupRoot() + "/control-plane" }
+
+// BuildCgroup holds the containerd that unpacks images into the cache.
+func (l Layout) BuildCgroup() string { return l.CgroupRoot() + "/build" }
 
 // NodeCgroup holds everything that runs on one node.
-func NodeCgroup(name string) string { return CgroupRoot + "/" + name }
+func (l Layout) NodeCgroup(name string) string { return l.CgroupRoot() + "/" + name }
 
 // NodeSystemCgroup holds a node's kubelet, containerd, kube-proxy and shims.
-func NodeSystemCgroup(name string) string { return NodeCgroup(name) + "/system" }
+func (l Layout) NodeSystemCgroup(name string) string { return l.NodeCgroup(name) + "/system" }
 
 // NodePodsCgroup is the cgroup root that a node's kubelet is given.
-func NodePodsCgroup(name string) string { return NodeCgroup(name) + "/pods" }
+func (l Layout) NodePodsCgroup(name string) string { return l.NodeCgroup(name) + "/pods" }
+
+// HostInterface is the host's end of its link to the nodes.
+func (l Layout) HostInterface() string {
+	if l.Dir == defaultDir {
+		return "quorate0"
+	}
+	return fmt.Sprintf("quorate%04x", l.number())
+}
+
+// RouteMetric tells the black holes of one cluster from those of another; 0 is that of the default directory.
+func (l Layout) RouteMetric() int {
+	if l.Dir == defaultDir {
+		return 0
+	}
+	return int(l.number()) + 1
+}
+
+// number is a short stand-in for the directory.
+func (l Layout) number() uint16 {
+	hash := fnv.New32a()
+	_, _ = hash.Write([]byte(l.Dir))
+	return uint16(hash.Sum32())
+}
 
 // NodeName is the name of the n-th worker, counted from 1.
 func NodeName(n int) string { return "worker-" + strconv.Itoa(n) }

@@ -19,8 +19,6 @@ import (
 )
 
 const (
-	// HostInterface is the host's end of its link to the nodes.
-	HostInterface = "quorate0"
 	// routeProtocol marks the host's routes as ours, so that exactly they are removed.
 	routeProtocol = "177"
 	switchName    = "switch"
@@ -77,16 +75,21 @@ func (n Network) Create(ctx context.Context) error {
 		return fmt.Errorf("create the bridge: %w", err)
 	}
 	err := n.ip(ctx, "", []string{
-		fmt.Sprintf("link add %s type veth peer name host netns %s", HostInterface, n.Layout.NetNS(switchName)),
-		fmt.Sprintf("addr add %s/24 dev %s", n.Ranges.Host(), HostInterface),
-		fmt.Sprintf("link set %s up", HostInterface),
-		fmt.Sprintf("route add blackhole %s proto %s", n.Ranges.Cluster, routeProtocol),
-		fmt.Sprintf("route add blackhole %s proto %s", n.Ranges.Services, routeProtocol),
+		fmt.Sprintf("link add %s type veth peer name host netns %s", n.Layout.HostInterface(), n.Layout.NetNS(switchName)),
+		fmt.Sprintf("addr add %s/24 dev %s", n.Ranges.Host(), n.Layout.HostInterface()),
+		fmt.Sprintf("link set %s up", n.Layout.HostInterface()),
+		fmt.Sprintf("route add blackhole %s %s", n.Ranges.Cluster, n.mark()),
+		fmt.Sprintf("route add blackhole %s %s", n.Ranges.Services, n.mark()),
 	})
 	if err != nil {
 		return fmt.Errorf("connect the host: %w", err)
 	}
 	return n.ip(ctx, switchName, []string{"link set host master " + bridge + " up"})
+}
+
+// mark is how the host's routes are known as those of this cluster.
+func (n Network) mark() string {
+	return fmt.Sprintf("proto %s metric %d", routeProtocol, n.Layout.RouteMetric())
 }
 
 // Connect creates the namespace of the node-th of all nodes and links it to the switch.
@@ -112,7 +115,7 @@ func (n Network) Connect(ctx context.Context, node, nodes int) error {
 		return fmt.Errorf("link %s: %w", name, err)
 	}
 	return n.ip(ctx, "", []string{
-		fmt.Sprintf("route replace %s via %s proto %s", n.Ranges.Pods(node), n.Ranges.Node(node), routeProtocol),
+		fmt.Sprintf("route replace %s via %s %s", n.Ranges.Pods(node), n.Ranges.Node(node), n.mark()),
 	})
 }
 

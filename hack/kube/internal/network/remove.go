@@ -21,10 +21,10 @@ import (
 // it also works when the record of them was lost.
 func (n Network) Remove(ctx context.Context) error {
 	var failures []error
-	if _, err := net.InterfaceByName(HostInterface); err == nil {
-		failures = append(failures, command.Run(ctx, "ip", "link", "del", HostInterface))
+	if _, err := net.InterfaceByName(n.Layout.HostInterface()); err == nil {
+		failures = append(failures, command.Run(ctx, "ip", "link", "del", n.Layout.HostInterface()))
 	}
-	routes, err := OwnRoutes(ctx)
+	routes, err := n.OwnRoutes(ctx)
 	failures = append(failures, err)
 	for _, route := range routes {
 		argv := append([]string{"ip", "route", "del"}, strings.Fields(route)...)
@@ -44,7 +44,7 @@ func (n Network) Remove(ctx context.Context) error {
 }
 
 // OwnRoutes lists the host's routes that carry our mark, as arguments of "ip route".
-func OwnRoutes(ctx context.Context) ([]string, error) {
+func (n Network) OwnRoutes(ctx context.Context) ([]string, error) {
 	output, err := command.Output(ctx, "ip", "-4", "-j", "-d", "route", "show", "proto", routeProtocol)
 	if err != nil {
 		return nil, fmt.Errorf("list our routes: %w", err)
@@ -52,13 +52,16 @@ func OwnRoutes(ctx context.Context) ([]string, error) {
 	var routes []struct {
 		Type        string `json:"type"`
 		Destination string `json:"dst"`
+		Metric      int    `json:"metric"`
 	}
 	if err := json.Unmarshal(output, &routes); err != nil {
 		return nil, fmt.Errorf("list our routes: %w", err)
 	}
 	lines := make([]string, 0, len(routes))
 	for _, route := range routes {
-		lines = append(lines, route.Type+" "+route.Destination+" proto "+routeProtocol)
+		if route.Metric == n.Layout.RouteMetric() {
+			lines = append(lines, route.Type+" "+route.Destination+" "+n.mark())
+		}
 	}
 	return lines, nil
 }
@@ -86,9 +89,9 @@ func InNetNS(file string, f func() error) error {
 }
 
 // OwnInterfaces lists the interfaces that a cluster has on the host.
-func OwnInterfaces() []string {
-	if _, err := net.InterfaceByName(HostInterface); err != nil {
+func (n Network) OwnInterfaces() []string {
+	if _, err := net.InterfaceByName(n.Layout.HostInterface()); err != nil {
 		return nil
 	}
-	return []string{HostInterface}
+	return []string{n.Layout.HostInterface()}
 }

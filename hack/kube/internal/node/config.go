@@ -115,6 +115,8 @@ authentication:
 authorization: {mode: Webhook}
 serializeImagePulls: false
 nodeStatusUpdateFrequency: 4s
+# The heartbeat is renewed every quarter of this; the controller manager allows 12 s without one.
+nodeLeaseDurationSeconds: 16
 # A changed Secret reaches running Pods within seconds rather than a minute.
 syncFrequency: 10s
 maxPods: 200
@@ -130,7 +132,7 @@ volumePluginDir: %s
 
 func (n Nodes) kubeletConfig(name string) string {
 	return fmt.Sprintf(kubeletTemplate,
-		containerd.Socket, layout.NodePodsCgroup(name), layout.NodeSystemCgroup(name),
+		containerd.Socket, n.Layout.NodePodsCgroup(name), n.Layout.NodeSystemCgroup(name),
 		n.Network.Ranges.DNSService(), n.file(name, "resolv.conf"),
 		filepath.Join(n.Layout.PKI(), name+"-kubelet-serving.crt"),
 		filepath.Join(n.Layout.PKI(), name+"-kubelet-serving.key"),

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -18,7 +20,10 @@ import (
 	"github.com/quorate/quorate/hack/kube/internal/process"
 )
 
-const killTimeout = 20 * time.Second
+const (
+	killTimeout = 20 * time.Second
+	kubeletPort = 10250
+)
 
 // Nodes knows what all nodes have in common.
 type Nodes struct {
@@ -46,7 +51,7 @@ func (n Nodes) Prepare(number int) error {
 			return fmt.Errorf("prepare %s: %w", name, err)
 		}
 	}
-	for _, path := range []string{layout.NodeSystemCgroup(name), layout.NodePodsCgroup(name)} {
+	for _, path := range []string{n.Layout.NodeSystemCgroup(name), n.Layout.NodePodsCgroup(name)} {
 		if err := n.Cgroups.Create(path); err != nil {
 			return fmt.Errorf("prepare %s: %w", name, err)
 		}
@@ -72,15 +77,15 @@ func (n Nodes) StartRuntime(ctx context.Context, number int) error {
 	if err := n.Network.Connect(ctx, number, n.Count); err != nil {
 		return err
 	}
-	return n.startContainerd(ctx, name, process.Placement{
-		Cgroup: layout.NodeSystemCgroup(name),
+	return n.startContainerd(name, process.Placement{
+		Cgroup: n.Layout.NodeSystemCgroup(name),
 		NetNS:  n.Layout.NetNS(name),
 		Mounts: &process.Mounts{Binds: n.binds(name), Tmpfs: []string{"/run"}},
 	})
 }
 
-func (n Nodes) startContainerd(ctx context.Context, name string, placement process.Placement) error {
-	_, err := containerd.Start(ctx, n.Processes, containerdName(name), n.file(name, "containerd.toml"), placement)
+func (n Nodes) startContainerd(name string, placement process.Placement) error {
+	_, err := containerd.Start(n.Processes, containerdName(name), n.file(name, "containerd.toml"), placement)
 	return err
 }
 
@@ -117,7 +122,7 @@ func (n Nodes) placement(name string) (process.Placement, error) {
 		return process.Placement{}, err
 	}
 	return process.Placement{
-		Cgroup:  layout.NodeSystemCgroup(name),
+		Cgroup:  n.Layout.NodeSystemCgroup(name),
 		NetNS:   n.Layout.NetNS(name),
 		MountNS: fmt.Sprintf("/proc/%d/ns/mnt", pid),
 	}, nil
@@ -147,7 +152,7 @@ func (n Nodes) Repair(ctx context.Context, number int) error {
 		return err
 	}
 	if _, running := n.Processes.Find(containerdName(name)); !running {
-		if err := n.startContainerd(ctx, name, placement); err != nil {
+		if err := n.startContainerd(name, placement); err != nil {
 			return err
 		}
 	}
@@ -163,7 +168,7 @@ func (n Nodes) Kill(ctx context.Context, number int) error {
 			return fmt.Errorf("kill %s: %w", name, err)
 		}
 	}
-	if err := n.Cgroups.Kill(layout.NodeCgroup(name), killTimeout); err != nil {
+	if err := n.Cgroups.Kill(n.Layout.NodeCgroup(name), killTimeout); err != nil {
 		return fmt.Errorf("kill %s: %w", name, err)
 	}
 	if err := n.Network.Disconnect(ctx, number); err != nil {
@@ -179,7 +184,7 @@ func (n Nodes) Boot(ctx context.Context, number int) error {
 		return err
 	}
 	name := layout.NodeName(number)
-	pods := layout.NodePodsCgroup(name)
+	pods := n.Layout.NodePodsCgroup(name)
 	if err := n.Cgroups.Remove(pods, killTimeout); err != nil {
 		return fmt.Errorf("boot %s: %w", name, err)
 	}
@@ -217,9 +222,6 @@ func (n Nodes) bindSources(name string) []string {
 	return []string{filepath.Join(n.Layout.Node(name), "log"), filepath.Join(n.Layout.Node(name), "cni-state")}
 }
 
-// CNIStateDir is a fixed path of the CNI library; it has to exist on the host to be covered.
-const CNIStateDir = "/var/lib/cni"
-
 func (n Nodes) binds(name string) []process.Bind {
 	sources := n.bindSources(name)
 	return []process.Bind{{From: sources[0], To: "/var/log"}, {From: sources[1], To: CNIStateDir}}
@@ -231,4 +233,16 @@ func (n Nodes) SetLink(ctx context.Context, number int, up bool) error {
 		return fmt.Errorf("%s: %w: it has no link until it is started", layout.NodeName(number), ErrDown)
 	}
 	return n.Network.SetLink(ctx, number, up)
+}
+
+// KubeletListens tells whether the node's kubelet accepts connections, as it must for logs and exec. A Node may be
+// Ready by an old status while its kubelet is still starting.
+func (n Nodes) KubeletListens(number int) bool {
+	address := netip.AddrPortFrom(n.Network.Ranges.Node(number), kubeletPort)
+	connection, err := net.DialTimeout("tcp", address.String(), time.Second)
+	if err != nil {
+		return false
+	}
+	_ = connection.Close()
+	return true
 }

@@ -1,0 +1,194 @@
+package sim
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/quorate/quorate/internal/etcd"
+)
+
+// errLost is what a client sees when the request or the reply was lost.
+var errLost = errors.New("connection to the API server lost")
+
+// reader reads a view of the store: the store itself, or a cache.
+type reader map[ref]client.Object
+
+func (v reader) Get(_ context.Context, key client.ObjectKey, into client.Object, _ ...client.GetOption) error {
+	r := ref{kindOf(into), key.Namespace, key.Name}
+	obj := v[r]
+	if obj == nil {
+		return apierrors.NewNotFound(r.resource(), r.name)
+	}
+	set(into, obj)
+	return nil
+}
+
+func (v reader) List(_ context.Context, into client.ObjectList, opts ...client.ListOption) error {
+	var o client.ListOptions
+	o.ApplyOptions(opts)
+	if o.LabelSelector == nil {
+		o.LabelSelector = labels.Everything()
+	}
+	kind := kindOf(into)
+	kind = kind[:len(kind)-len("List")]
+	var items []runtime.Object
+	for _, obj := range sorted(v) {
+		if kindOf(obj) == kind && (o.Namespace == "" || o.Namespace == obj.GetNamespace()) &&
+			o.LabelSelector.Matches(labels.Set(obj.GetLabels())) {
+			items = append(items, clone(obj))
+		}
+	}
+	return meta.SetList(into, items)
+}
+
+// cache is an informer cache for each kind: it lags behind the store until it is advanced.
+type cache struct {
+	store *store
+	view  reader
+	seen  map[string]int
+}
+
+// newCache lists everything, as informers do at start.
+func newCache(s *store) *cache {
+	c := &cache{store: s, view: reader{}, seen: map[string]int{}}
+	for r, obj := range s.objects {
+		c.view[r] = obj
+	}
+	for kind, h := range s.history {
+		c.seen[kind] = len(h)
+	}
+	return c
+}
+
+// advance takes up to n changes of the kind.
+func (c *cache) advance(kind string, n int) {
+	for h := c.store.history[kind]; n > 0 && c.seen[kind] < len(h); n-- {
+		ch := h[c.seen[kind]]
+		c.seen[kind]++
+		if ch.obj == nil {
+			delete(c.view, ch.ref)
+		} else {
+			c.view[ch.ref] = ch.obj
+		}
+	}
+}
+
+func (c *cache) sync() {
+	for kind, h := range c.store.history {
+		c.advance(kind, len(h))
+	}
+}
+
+// operatorClient is the client of an operator: reads from its cache, writes to the store, through the faults.
+type operatorClient struct {
+	client.Client // what is not implemented panics: the operator must not use it
+	reader
+	world *world
+	op    *operator
+}
+
+func (c operatorClient) Get(ctx context.Context, key client.ObjectKey, into client.Object, o ...client.GetOption) error {
+	return c.op.cache.view.Get(ctx, key, into, o...)
+}
+
+func (c operatorClient) List(ctx context.Context, into client.ObjectList, o ...client.ListOption) error {
+	return c.op.cache.view.List(ctx, into, o...)
+}
+
+// write does one write of the operator, or what the faults make of it.
+func (c operatorClient) write(verb string, obj client.Object, do func() error) error {
+	fault := c.world.faultAt(c.op, verb+" "+kindOf(obj)+" "+obj.GetName())
+	if fault == etcd.DropRequest {
+		return errLost
+	}
+	c.world.checkWrite(verb, obj)
+	version := c.world.store.version
+	err := do()
+	if c.world.store.version != version {
+		c.world.writes++
+	}
+	c.world.crashAfter(c.op)
+	if fault == etcd.LoseReply {
+		return errLost
+	}
+	return err
+}
+
+func (c operatorClient) Create(_ context.Context, obj client.Object, _ ...client.CreateOption) error {
+	return c.write("create", obj, func() error { return c.world.store.create(obj) })
+}
+
+func (c operatorClient) Update(_ context.Context, obj client.Object, _ ...client.UpdateOption) error {
+	return c.write("update", obj, func() error { return c.world.store.update(obj, false) })
+}
+
+func (c operatorClient) Patch(_ context.Context, obj client.Object, patch client.Patch, _ ...client.PatchOption) error {
+	data, err := patch.Data(obj)
+	if err != nil {
+		return fmt.Errorf("encode the patch: %w", err)
+	}
+	return c.write("patch", obj, func() error { return c.world.store.patch(obj, data) })
+}
+
+func (c operatorClient) Delete(_ context.Context, obj client.Object, opts ...client.DeleteOption) error {
+	var o client.DeleteOptions
+	o.ApplyOptions(opts)
+	force := o.GracePeriodSeconds != nil && *o.GracePeriodSeconds == 0
+	return c.write("delete", obj, func() error { return c.world.store.remove(refOf(obj), o.Preconditions, force) })
+}
+
+// Apply stands for server-side apply: spec, labels and annotations become what is applied.
+func (c operatorClient) Apply(_ context.Context, config runtime.ApplyConfiguration, _ ...client.ApplyOption) error {
+	data, err := json.Marshal(config)
+	if err != nil {
+		return fmt.Errorf("encode the apply configuration: %w", err)
+	}
+	var typed struct {
+		Kind string `json:"kind"`
+	}
+	if err := json.Unmarshal(data, &typed); err != nil {
+		return fmt.Errorf("decode the kind: %w", err)
+	}
+	var obj client.Object = &corev1.Service{}
+	if typed.Kind == "PodDisruptionBudget" {
+		obj = &policyv1.PodDisruptionBudget{}
+	}
+	if err := json.Unmarshal(data, obj); err != nil {
+		return fmt.Errorf("decode the apply configuration: %w", err)
+	}
+	err = c.write("apply", obj, func() error {
+		if c.world.store.objects[refOf(obj)] == nil {
+			return c.world.store.create(obj)
+		}
+		return c.world.store.update(obj, false)
+	})
+	if into, ok := config.(interface{ SetUnstructuredContent(map[string]any) }); ok && err == nil {
+		content, err := encode(obj)
+		if err != nil {
+			return err
+		}
+		into.SetUnstructuredContent(content)
+	}
+	return err
+}
+
+func (c operatorClient) Status() client.SubResourceWriter { return statusWriter{c: c} }
+
+type statusWriter struct {
+	client.SubResourceWriter
+	c operatorClient
+}
+
+func (w statusWriter) Update(_ context.Context, obj client.Object, _ ...client.SubResourceUpdateOption) error {
+	return w.c.write("update status of", obj, func() error { return w.c.world.store.update(obj, true) })
+}

@@ -1,0 +1,180 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/quorate/quorate/internal/etcd"
+	"github.com/quorate/quorate/internal/quorum"
+	"github.com/quorate/quorate/internal/resources"
+)
+
+// truth is the membership as etcd has it, and who really runs; quorate is false when no majority does.
+type truth struct {
+	quorate bool
+	members []quorum.Member
+}
+
+// truth looks past the operator: at the processes themselves.
+func (w *world) truth() truth {
+	running := map[uint64]bool{}
+	var t truth
+	var list []etcd.Member
+	for _, pod := range all[*corev1.Pod](w.store) {
+		state, known := w.etcd.State(string(pod.UID))
+		if !known || !state.Running || !state.Ready || w.partitioned[pod.Spec.NodeName] {
+			continue
+		}
+		running[state.MemberID] = true
+		target := etcd.Target{Cluster: "truth", PodUID: string(pod.UID), Address: w.kube.ip(pod) + fmt.Sprintf(":%d", resources.ClientPort)}
+		c, err := w.etcd.Dialer().Client(target)
+		if err != nil {
+			continue
+		}
+		if l, err := c.Members(context.Background()); err == nil {
+			list = l.Members
+		}
+	}
+	for _, m := range list {
+		t.members = append(t.members, quorum.Member{ID: m.ID, Voter: !m.Learner, Healthy: running[m.ID]})
+	}
+	t.quorate = len(list) > 0 && quorum.Project(t.members, quorum.Change{}).Allowed
+	return t
+}
+
+// checkWrite checks a write of an operator just before it is done.
+func (w *world) checkWrite(verb string, obj client.Object) {
+	switch o := obj.(type) {
+	case *corev1.Pod:
+		if verb == "create" {
+			w.checkStart(o)
+		}
+		if verb == "delete" {
+			w.checkStop(o)
+		}
+	case *corev1.PersistentVolumeClaim:
+		if verb == "delete" {
+			w.checkVolumeDeletion(o)
+		}
+	case *corev1.ConfigMap:
+		if verb == "create" {
+			w.checkBootstrap()
+		}
+	}
+}
+
+// checkStart: a retired volume is never started again.
+func (w *world) checkStart(pod *corev1.Pod) {
+	claim, exists := get[*corev1.PersistentVolumeClaim](w.store, pod.Namespace, claimOf(pod))
+	if exists && claim.Annotations[resources.AnnotationRetired] != "" {
+		w.fail("Pod %s is created on the retired volume %s", pod.Name, claim.Name)
+	}
+}
+
+// checkStop: the operator never stops a running voter that the majority needs.
+func (w *world) checkStop(pod *corev1.Pod) {
+	state, known := w.etcd.State(string(pod.UID))
+	if t := w.truth(); known && state.Running && t.quorate && w.formed != 0 {
+		v := quorum.Project(t.members, quorum.Change{Kind: quorum.Stop, Member: state.MemberID})
+		if !v.Allowed && !strings.Contains(v.Reason, "not listed") {
+			w.fail("deleting Pod %s breaks the quorum: %s", pod.Name, v.Reason)
+		}
+	}
+}
+
+// checkVolumeDeletion: the volume of a listed member is never deleted, and none while it cannot be known.
+func (w *world) checkVolumeDeletion(claim *corev1.PersistentVolumeClaim) {
+	live, exists := get[*corev1.PersistentVolumeClaim](w.store, claim.Namespace, claim.Name)
+	if !exists || w.formed == 0 {
+		return
+	}
+	id, err := resources.ParseID(live.Annotations[resources.AnnotationMemberID])
+	if err != nil {
+		w.fail("volume %s has no member ID", live.Name)
+		return
+	}
+	t := w.truth()
+	if !t.quorate && live.Annotations[resources.AnnotationRetired] == "" {
+		w.fail("volume %s is deleted while the member list is not known", live.Name)
+	}
+	for _, m := range t.members {
+		if m.ID == id {
+			w.fail("volume %s is deleted while member %x is listed", live.Name, id)
+		}
+	}
+}
+
+// checkBootstrap: a latch is never created over existing data, but to resume it.
+func (w *world) checkBootstrap() {
+	for _, claim := range all[*corev1.PersistentVolumeClaim](w.store) {
+		if claim.Annotations[resources.AnnotationRetired] == "" && w.formed == 0 {
+			w.log("a latch is created beside volume %s", claim.Name)
+		}
+	}
+}
+
+// checkMembership checks a change of the membership just before etcd gets it.
+func (w *world) checkMembership(call etcd.Call) {
+	t := w.truth()
+	if !t.quorate {
+		return
+	}
+	kind := quorum.None
+	switch call.Method {
+	case etcd.MethodPromote:
+		kind = quorum.Promote
+	case etcd.MethodRemove:
+		kind = quorum.Remove
+	}
+	v := quorum.Project(t.members, quorum.Change{Kind: kind, Member: call.ID})
+	if !v.Allowed && !strings.Contains(v.Reason, "not listed") && !strings.Contains(v.Reason, "votes already") {
+		w.fail("%s of member %x breaks the quorum: %s", call.Method, call.ID, v.Reason)
+	}
+}
+
+// check looks for what must never happen, after every action.
+func (w *world) check() {
+	for _, cm := range all[*corev1.ConfigMap](w.store) {
+		latch, err := resources.ParseLatch(cm)
+		if err != nil {
+			w.fail("the latch cannot be read: %v", err)
+			continue
+		}
+		if latch.Formed && w.formed == 0 {
+			w.formed = latch.ClusterID
+		}
+		if w.formed != 0 && latch.ClusterID != w.formed && !w.dataLost {
+			w.fail("the latch speaks of cluster %x, formed was %x", latch.ClusterID, w.formed)
+		}
+	}
+	w.checkEtcd()
+}
+
+func (w *world) checkEtcd() {
+	if w.dataLost {
+		return
+	}
+	for _, v := range w.etcd.Violations() {
+		switch v.Kind {
+		case etcd.RemovedStarted, etcd.Reincarnation:
+			// The kubelet may restart a removed member until its Pod is deleted, and before the cluster has formed there is
+			// nothing to forget. Retired volumes are checked when a Pod is created.
+		case etcd.DuplicateMember, etcd.SharedDataDir, etcd.Amnesia, etcd.LostWrite, etcd.TwoLeaders:
+			w.fail("%s", v)
+		}
+	}
+	for _, v := range w.etcd.AckedWritesSurvive() {
+		w.fail("%s", v)
+	}
+	after := false
+	for _, id := range w.etcd.Clusters() {
+		if after && w.formed != 0 {
+			w.fail("a second cluster %x was bootstrapped after %x had formed", id, w.formed)
+		}
+		after = after || id == w.formed
+	}
+}

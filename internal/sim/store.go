@@ -1,0 +1,183 @@
+// Package sim runs the real reconciler against a model of Kubernetes and of etcd, under schedules of faults that are
+// drawn at random, and checks after every action that nothing happened that must never happen.
+package sim
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// ref names an object.
+type ref struct{ kind, namespace, name string }
+
+func refOf(obj client.Object) ref {
+	return ref{kindOf(obj), obj.GetNamespace(), obj.GetName()}
+}
+
+func kindOf(obj any) string { return reflect.TypeOf(obj).Elem().Name() }
+
+func (r ref) resource() schema.GroupResource { return schema.GroupResource{Resource: r.kind} }
+
+// change is one entry of a kind's history, from which caches are fed. A nil object is a deletion.
+type change struct {
+	ref ref
+	obj client.Object
+}
+
+// store is the API server: objects with optimistic concurrency, finalization and history.
+type store struct {
+	now     func() time.Time
+	objects map[ref]client.Object
+	history map[string][]change
+	version uint64
+}
+
+func newStore(now func() time.Time) *store {
+	return &store{now: now, objects: map[ref]client.Object{}, history: map[string][]change{}}
+}
+
+func (s *store) put(obj client.Object) {
+	s.version++
+	obj.SetResourceVersion(strconv.FormatUint(s.version, 10))
+	r := refOf(obj)
+	s.objects[r] = clone(obj)
+	s.history[r.kind] = append(s.history[r.kind], change{r, s.objects[r]})
+}
+
+func (s *store) drop(r ref) {
+	s.version++
+	delete(s.objects, r)
+	s.history[r.kind] = append(s.history[r.kind], change{r, nil})
+}
+
+func (s *store) create(obj client.Object) error {
+	r := refOf(obj)
+	if s.objects[r] != nil {
+		return apierrors.NewAlreadyExists(r.resource(), r.name)
+	}
+	obj.SetUID(types.UID(fmt.Sprintf("uid-%d", s.version+1)))
+	obj.SetCreationTimestamp(metav1.NewTime(s.now()))
+	obj.SetGeneration(1)
+	obj.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{})
+	s.put(obj)
+	return nil
+}
+
+// update replaces all but the status, or the status alone.
+func (s *store) update(obj client.Object, status bool) error {
+	r := refOf(obj)
+	old := s.objects[r]
+	if old == nil {
+		return apierrors.NewNotFound(r.resource(), r.name)
+	}
+	if obj.GetUID() != "" && obj.GetUID() != old.GetUID() ||
+		obj.GetResourceVersion() != "" && obj.GetResourceVersion() != old.GetResourceVersion() {
+		return apierrors.NewConflict(r.resource(), r.name, fmt.Errorf("the object has been modified"))
+	}
+	merged, other := clone(obj), clone(old)
+	if status {
+		merged, other = other, merged
+	}
+	copyField(merged, other, "Status")
+	obj.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{})
+	merged.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{})
+	merged.SetUID(old.GetUID())
+	merged.SetCreationTimestamp(old.GetCreationTimestamp())
+	merged.SetResourceVersion(old.GetResourceVersion())
+	merged.SetGeneration(old.GetGeneration())
+	if !reflect.DeepEqual(field(merged, "Spec"), field(old, "Spec")) {
+		merged.SetGeneration(old.GetGeneration() + 1)
+	}
+	if !reflect.DeepEqual(merged, old) {
+		s.put(merged)
+	}
+	set(obj, s.objects[r])
+	return nil
+}
+
+// patch applies a JSON merge patch to all but the status.
+func (s *store) patch(obj client.Object, data []byte) error {
+	r := refOf(obj)
+	old := s.objects[r]
+	if old == nil {
+		return apierrors.NewNotFound(r.resource(), r.name)
+	}
+	var delta map[string]any
+	if err := json.Unmarshal(data, &delta); err != nil {
+		return fmt.Errorf("decode the patch: %w", err)
+	}
+	content, err := encode(old)
+	if err != nil {
+		return err
+	}
+	merged, err := json.Marshal(mergePatch(content, delta))
+	if err != nil {
+		return fmt.Errorf("encode the patched object: %w", err)
+	}
+	result := emptyLike(obj)
+	if err := json.Unmarshal(merged, result); err != nil {
+		return fmt.Errorf("decode the patched object: %w", err)
+	}
+	if err := s.update(result, false); err != nil {
+		return err
+	}
+	set(obj, result)
+	return nil
+}
+
+// remove deletes as Kubernetes does: a Pod on a node ends first, a claim waits until no Pod uses it.
+func (s *store) remove(r ref, pre *metav1.Preconditions, force bool) error {
+	old := s.objects[r]
+	if old == nil {
+		return apierrors.NewNotFound(r.resource(), r.name)
+	}
+	if pre != nil && (pre.UID != nil && *pre.UID != old.GetUID() ||
+		pre.ResourceVersion != nil && *pre.ResourceVersion != old.GetResourceVersion()) {
+		return apierrors.NewConflict(r.resource(), r.name, fmt.Errorf("the precondition failed"))
+	}
+	pod, isPod := old.(*corev1.Pod)
+	_, isClaim := old.(*corev1.PersistentVolumeClaim)
+	if force || !isClaim && (!isPod || pod.Spec.NodeName == "") {
+		s.drop(r)
+		return nil
+	}
+	if old.GetDeletionTimestamp() == nil {
+		marked := clone(old)
+		now := metav1.NewTime(s.now())
+		marked.SetDeletionTimestamp(&now)
+		s.put(marked)
+	}
+	return nil
+}
+
+// all objects of a kind, in the order of their names so that a run can be repeated.
+func all[T client.Object](s *store) []T {
+	var list []T
+	for _, obj := range sorted(s.objects) {
+		if t, ok := obj.(T); ok {
+			c, _ := clone(t).(T)
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+func get[T client.Object](s *store, namespace, name string) (T, bool) {
+	var zero T
+	obj := s.objects[ref{kindOf(zero), namespace, name}]
+	if obj == nil {
+		return zero, false
+	}
+	t, ok := clone(obj).(T)
+	return t, ok
+}

@@ -1,0 +1,241 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/quorate/quorate/api/v1alpha1"
+	"github.com/quorate/quorate/controllers"
+	"github.com/quorate/quorate/internal/act"
+	"github.com/quorate/quorate/internal/etcd"
+	"github.com/quorate/quorate/internal/observe"
+)
+
+const (
+	namespace   = "ns"
+	clusterName = "demo"
+)
+
+// equal compares parts of objects as Kubernetes does: nil and empty are the same.
+func equal(a, b any) bool { return equality.Semantic.DeepEqual(a, b) }
+
+// crash is the panic by which an operator dies between two calls.
+type crash struct{}
+
+// world is everything: the API server, what runs around it, etcd, and the operators.
+type world struct {
+	now         time.Time
+	store       *store
+	kube        *kube
+	etcd        *etcd.Model
+	operators   []*operator
+	partitioned map[string]bool // nodes cut off from all others
+	tokens      int
+	puts        int
+	// writes of operators that changed something.
+	writes int
+	// faults are spent one for each call of an operator that they name.
+	faults []fault
+	calls  int
+	// dataLost tells that the schedule itself destroyed a majority of the data: nothing can be asked for then.
+	dataLost bool
+	formed   uint64
+	failures []string
+	trace    []string
+}
+
+// fault happens at the n-th call of an operator from now.
+type fault struct {
+	in   int
+	what etcd.Outcome
+	// crash kills the operator instead, before or (after set) after the call.
+	crash, after bool
+	// other lets the other operator reconcile in the middle of the call.
+	other bool
+}
+
+// operator is one process of ours: what it holds in memory is lost in a crash.
+type operator struct {
+	cache      *cache
+	reconciler *controllers.EtcdClusterReconciler
+	dieAfter   bool
+	busy       bool
+}
+
+func newWorld(nodes int) *world {
+	w := &world{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), partitioned: map[string]bool{}}
+	w.store = newStore(func() time.Time { return w.now })
+	w.etcd = etcd.NewModel(etcd.ModelOptions{Now: func() time.Time { return w.now }})
+	w.etcd.Fault = w.etcdFault
+	w.kube = &kube{
+		world: w, down: map[string]bool{}, disks: map[string]*disk{},
+		containers: map[types.UID]*container{}, ips: map[types.UID]string{},
+	}
+	must(w.store.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}))
+	for i := range nodes {
+		name := fmt.Sprintf("node-%d", i)
+		w.kube.nodes = append(w.kube.nodes, name)
+		must(w.store.create(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}))
+	}
+	w.operators = []*operator{nil, nil}
+	w.restart(0)
+	w.restart(1)
+	return w
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// restart starts the operator process anew, with a fresh cache and an empty memory.
+func (w *world) restart(i int) {
+	op := &operator{cache: newCache(w.store)}
+	c := operatorClient{world: w, op: op}
+	clock := func() time.Time { return w.now }
+	live := liveReader{w.store}
+	dialer := &exclusive{dialer: w.etcd.Dialer()}
+	observer := &observe.Observer{Etcd: dialer, Now: clock, DefaultVersion: "3.6.16", Nodes: true}
+	expect := act.NewExpectations(op.cache.view, live, clock)
+	op.reconciler = &controllers.EtcdClusterReconciler{
+		Client: c, Etcd: dialer, Observer: observer, Expect: expect,
+		Executor: &act.Executor{
+			Client: c, Live: live, Etcd: dialer, Observer: observer, Expect: expect, NewToken: w.newToken,
+		},
+		Events:  silent{},
+		Metrics: controllers.NewMetrics(prometheus.NewRegistry()),
+	}
+	w.operators[i] = op
+}
+
+func (w *world) newToken() string {
+	w.tokens++
+	return fmt.Sprintf("token-%d", w.tokens)
+}
+
+// silent drops events.
+type silent struct{}
+
+func (silent) Eventf(runtime.Object, runtime.Object, string, string, string, string, ...any) {}
+
+// reconcile lets an operator reconcile once. A crash restarts it.
+func (w *world) reconcile(i int) {
+	op := w.operators[i]
+	if op.busy {
+		return
+	}
+	op.busy = true
+	defer func() {
+		op.busy = false
+		if r := recover(); r != nil {
+			if _, died := r.(crash); !died {
+				panic(r)
+			}
+			w.log("operator %d crashes", i)
+			w.restart(i)
+		}
+	}()
+	_, err := op.reconciler.Reconcile(context.Background(), ctrl.Request{NamespacedName: objectKey(clusterName)})
+	if err != nil {
+		w.log("operator %d: %v", i, err)
+	}
+}
+
+// tick lets a second pass.
+func (w *world) tick() {
+	w.now = w.now.Add(tickLength)
+	w.kube.tick()
+	w.etcd.Tick()
+	w.check()
+}
+
+func (w *world) log(format string, args ...any) {
+	w.trace = append(w.trace, w.now.Format("04:05 ")+fmt.Sprintf(format, args...))
+}
+
+func (w *world) fail(format string, args ...any) {
+	w.failures = append(w.failures, fmt.Sprintf(format, args...))
+	w.log("FAILURE: "+format, args...)
+}
+
+// cluster is the EtcdCluster; nil while it does not exist.
+func (w *world) cluster() *v1alpha1.EtcdCluster {
+	c, _ := get[*v1alpha1.EtcdCluster](w.store, namespace, clusterName)
+	return c
+}
+
+// faultAt spends the faults that are due at this call.
+func (w *world) faultAt(op *operator, call string) etcd.Outcome {
+	w.log("operator %d: %s", w.indexOf(op), call)
+	outcome := etcd.OK
+	var left []fault
+	due := []fault{}
+	for _, f := range w.faults {
+		if f.in--; f.in > 0 {
+			left = append(left, f)
+		} else {
+			due = append(due, f)
+		}
+	}
+	w.faults = left
+	for _, f := range due {
+		switch {
+		case f.other:
+			w.log("meanwhile the other operator reconciles")
+			w.operators[1-w.indexOf(op)].cache.sync()
+			w.reconcile(1 - w.indexOf(op))
+		case f.crash && !f.after:
+			panic(crash{})
+		case f.crash:
+			op.dieAfter = true
+		default:
+			w.log("fault: %s", [...]string{"none", "the request is lost", "the reply is lost"}[f.what])
+			outcome = f.what
+		}
+	}
+	return outcome
+}
+
+func (w *world) crashAfter(op *operator) {
+	if op.dieAfter {
+		op.dieAfter = false
+		panic(crash{})
+	}
+}
+
+func (w *world) indexOf(op *operator) int {
+	for i, o := range w.operators {
+		if o == op {
+			return i
+		}
+	}
+	return 0
+}
+
+// etcdFault checks and disturbs the operator's changes of the membership. Reads are not disturbed here: partitions do.
+func (w *world) etcdFault(call etcd.Call) etcd.Outcome {
+	switch call.Method {
+	case etcd.MethodAddLearner, etcd.MethodPromote, etcd.MethodRemove, etcd.MethodMoveLeader:
+	default:
+		return etcd.OK
+	}
+	op := w.operators[0]
+	for _, o := range w.operators {
+		if o.busy {
+			op = o
+		}
+	}
+	outcome := w.faultAt(op, fmt.Sprintf("%s %x%s", call.Method, call.ID, call.PeerURL))
+	w.checkMembership(call)
+	return outcome
+}

@@ -1,0 +1,216 @@
+package statetest
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/quorate/quorate/internal/resources"
+	"github.com/quorate/quorate/internal/state"
+)
+
+// WipedLog is how etcd's log ends when a sealed member finds its volume empty.
+const WipedLog = "bootstrap failed: cannot fetch cluster info from peer urls: could not retrieve cluster information"
+
+// Learner adds a member that etcd lists as a learner; it has no volume and no Pod yet.
+func (b *Builder) Learner(slot int) *Builder {
+	return b.add(state.Member{Slot: slot, ID: 0xa0 + uint64(slot), Listed: true, Learner: true})
+}
+
+// Launch gives the members a volume, unless they have one or need none, and a Pod that does not run yet. The latch
+// records that.
+func (b *Builder) Launch(slots ...int) *Builder {
+	return b.each(slots, func(m *state.Member) {
+		if m.Volume == nil && !b.c.Ephemeral() {
+			m.Volume = b.volume(*m)
+		}
+		if !m.Launched {
+			m.Launched = true
+			b.c.Latch.Launched = append(b.c.Latch.Launched, m.ID)
+		}
+		m.Pod = b.pod(*m)
+		m.Probe = state.Probe{}
+	})
+}
+
+// Run makes the launched members answer and follow demo-0.
+func (b *Builder) Run(slots ...int) *Builder {
+	return b.each(slots, func(m *state.Member) {
+		m.Pod.Running, m.Pod.Ready, m.Pod.IP, m.Pod.Node = true, !m.Learner, fmt.Sprintf("10.0.0.%d", m.Slot), nodeOf(m.Slot)
+		m.Pod.ContainerID, m.Pod.Waiting = "containerd://"+m.Name, ""
+		m.Probe = state.Probe{
+			Answered: true, ClusterID: b.c.Etcd.ClusterID, MemberID: m.ID, Version: Version, Leader: b.ID(0), Term: 2,
+			Committed: 100, Applied: 100, Learner: m.Learner, DBSize: 1 << 20, DBSizeInUse: 1 << 19,
+		}
+		m.Started = b.c.Etcd.Listed
+		if m.Volume != nil {
+			m.Volume.Node, m.Volume.RecordedPersistentVolume = m.Pod.Node, m.Volume.PersistentVolume
+		}
+	})
+}
+
+// Serving makes etcd answer linearizably: it lists all members, and those that run as started.
+func (b *Builder) Serving() *Builder {
+	b.c.Etcd.Listed, b.c.Etcd.Serving, b.c.Etcd.Err = true, true, ""
+	for i := range b.c.Members {
+		m := &b.c.Members[i]
+		m.Listed, m.Started = true, m.Started || m.Probe.Answered
+	}
+	return b
+}
+
+// Seal records that the members ran, and makes their Pods unable to start empty again.
+func (b *Builder) Seal(slots ...int) *Builder {
+	return b.each(slots, func(m *state.Member) {
+		if m.Volume != nil {
+			m.Volume.Started = true
+		} else {
+			m.Pod.Started = true
+		}
+		m.Pod.Sealed = true
+		m.Pod.InitialCluster = List(m.Slot)
+	})
+}
+
+// NoPod takes the members' Pods away.
+func (b *Builder) NoPod(slots ...int) *Builder {
+	return b.each(slots, func(m *state.Member) { m.Pod, m.Probe = nil, state.Probe{} })
+}
+
+// NoVolume takes the members' volumes away.
+func (b *Builder) NoVolume(slots ...int) *Builder {
+	return b.each(slots, func(m *state.Member) { m.Volume = nil })
+}
+
+// Crash stops the members' containers, which the kubelet is about to start again.
+func (b *Builder) Crash(slots ...int) *Builder {
+	return b.each(slots, func(m *state.Member) {
+		m.Pod.Running, m.Pod.Ready, m.Pod.ContainerID, m.Probe = false, false, "", state.Probe{}
+		m.Pod.Waiting, m.Pod.Restarts, m.Pod.LastExit = "CrashLoopBackOff", 1, &state.Exit{Code: 1}
+	})
+}
+
+// Wipe makes the sealed members find their volumes empty.
+func (b *Builder) Wipe(slots ...int) *Builder {
+	return b.Crash(slots...).each(slots, func(m *state.Member) { m.Pod.LastExit.Message = WipedLog })
+}
+
+// Unreachable makes the members' Pods ready, but not answer the operator.
+func (b *Builder) Unreachable(slots ...int) *Builder {
+	return b.each(slots, func(m *state.Member) {
+		m.Pod.Running, m.Pod.Ready, m.Probe = true, true, state.Probe{Err: "context deadline exceeded"}
+	})
+}
+
+// Terminate has the members' Pods deleted; their containers still run.
+func (b *Builder) Terminate(slots ...int) *Builder {
+	return b.each(slots, func(m *state.Member) { m.Pod.Terminating = true })
+}
+
+// Finish ends the members' Pods for good: evicted by the kubelet, for example.
+func (b *Builder) Finish(slots ...int) *Builder {
+	return b.Crash(slots...).each(slots, func(m *state.Member) { m.Pod.Finished, m.Pod.Waiting = true, "Evicted" })
+}
+
+// Outdate makes the members' Pods those of an older template.
+func (b *Builder) Outdate(slots ...int) *Builder {
+	return b.each(slots, func(m *state.Member) { m.Pod.Applied = `{"version":"older"}` })
+}
+
+// Retire records that the members are about to be removed.
+func (b *Builder) Retire(slots ...int) *Builder {
+	return b.each(slots, func(m *state.Member) {
+		if m.Volume != nil {
+			m.Volume.Retiring = true
+		} else {
+			m.Pod.Retiring = true
+		}
+	})
+}
+
+// Member changes the members of the slots in a way that has no method of its own.
+func (b *Builder) Member(slot int, change func(*state.Member)) *Builder {
+	return b.each([]int{slot}, change)
+}
+
+// List is etcd's --initial-cluster of these slots.
+func List(slots ...int) string {
+	var list []state.InitialMember
+	for _, slot := range slots {
+		list = append(list, state.InitialMember{
+			Name: resources.MemberName(Name, slot), PeerURL: resources.PeerURL(Namespace, Name, slot),
+		})
+	}
+	return state.InitialCluster(list)
+}
+
+func (b *Builder) add(m state.Member) *Builder {
+	m.Name = resources.MemberName(Name, m.Slot)
+	b.c.Members = append(b.c.Members, m)
+	return b
+}
+
+func (b *Builder) each(slots []int, change func(*state.Member)) *Builder {
+	for _, slot := range slots {
+		change(b.member(slot))
+	}
+	return b
+}
+
+func (b *Builder) member(slot int) *state.Member {
+	for i := range b.c.Members {
+		if b.c.Members[i].Slot == slot {
+			return &b.c.Members[i]
+		}
+	}
+	panic(fmt.Sprintf("the cluster has no member in slot %d", slot))
+}
+
+func (b *Builder) volume(m state.Member) *state.Volume {
+	v := &state.Volume{
+		Name: resources.VolumeName(Name, m.Slot, m.ID), UID: types.UID("uid-volume-" + resources.FormatID(m.ID)),
+		ResourceVersion: "1", Slot: m.Slot, Generation: 1, Token: Token, Size: b.size(), MemberID: m.ID,
+		ClusterID: b.c.Etcd.ClusterID, Version: Version, PeerURL: resources.PeerURL(Namespace, Name, m.Slot),
+		PersistentVolume: "pv-" + resources.FormatID(m.ID),
+	}
+	if b.c.Latch != nil {
+		v.Generation = b.c.Latch.Generation
+	}
+	return v
+}
+
+func (b *Builder) pod(m state.Member) *state.Pod {
+	p := &state.Pod{
+		Name: m.Name, UID: types.UID("uid-" + m.Name), ResourceVersion: "1", Owner: UID, Slot: m.Slot, Generation: 1,
+		MemberID: m.ID, Token: Token, Size: b.size(), InitialCluster: b.list(m), Voter: !m.Learner,
+		Applied: resources.Applied(b.c.Object, Version), Version: Version, Created: Now, Waiting: "ContainerCreating",
+	}
+	if b.c.Latch != nil {
+		p.Generation = b.c.Latch.Generation
+	}
+	if !b.c.Ephemeral() {
+		p.Volume = resources.VolumeName(Name, m.Slot, m.ID)
+	}
+	return p
+}
+
+// list that a member starts with before it is sealed: the bootstrap's, or for a learner that of all members.
+func (b *Builder) list(m state.Member) string {
+	if !m.Learner {
+		return b.c.Latch.InitialCluster
+	}
+	var slots []int
+	for _, other := range b.c.Members {
+		slots = append(slots, other.Slot)
+	}
+	return List(slots...)
+}
+
+func (b *Builder) size() int {
+	if b.c.Latch == nil {
+		return len(b.c.Members)
+	}
+	return b.c.Latch.Size
+}
+
+func nodeOf(slot int) string { return fmt.Sprintf("node-%d", slot) }
