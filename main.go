@@ -26,6 +26,9 @@ import (
 // defaultEtcdVersion is what a new cluster without spec.version gets. It is chosen once for each cluster.
 const defaultEtcdVersion = "3.6.16"
 
+// version is set at build time.
+var version = "devel"
+
 func main() {
 	if err := run(ctrl.SetupSignalHandler(), os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "quorate:", err)
@@ -73,6 +76,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&o.log)))
+	ctrl.Log.Info("Starting", "version", version, "defaultEtcdVersion", o.DefaultVersion)
 	config, err := ctrl.GetConfig()
 	if err != nil {
 		return fmt.Errorf("find the Kubernetes API: %w", err)

@@ -68,7 +68,7 @@ func (c *memberClient) close() {
 // wants to know now.
 func (c *memberClient) begin(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
 	if conn := c.etcd.ActiveConnection(); conn.GetState() == connectivity.TransientFailure {
-		
+		conn.ResetConnectBackoff()
 	}
 	return context.WithTimeout(ctx, timeout)
 }

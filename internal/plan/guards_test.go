@@ -16,7 +16,7 @@ func deleting(c *state.Cluster) { c.Object.DeletionTimestamp = &metav1.Time{Time
 
 func pausing(s *v1alpha1.EtcdClusterSpec) { s.Paused = ptr.To(true) }
 
-// allSteps are kinds of ensures that a cluster which is left alone must not get.
+// everyEnsure has the kinds of ensures that a cluster which is left alone must not get.
 var everyEnsure = []plan.Step{
 	plan.ApplyServices{}, plan.ApplyDisruptionBudget{}, plan.ApplyOwners{}, plan.Seal{}, plan.RecordPlacement{}, plan.MarkVoter{},
 }

@@ -3,6 +3,8 @@ package plan_test
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/quorate/quorate/internal/plan"
 	"github.com/quorate/quorate/internal/state"
 	"github.com/quorate/quorate/internal/state/statetest"
@@ -35,10 +37,9 @@ func TestScaleDownChoosesTheVoter(t *testing.T) {
 		},
 	}
 	for name, row := range rows {
-		c := row.cluster.Build()
 		t.Run(name, func(t *testing.T) {
-			if got := plan.Next(c).Step; got != nil && got.String() != row.step.String() {
-				t.Errorf("got %q, want %q", got, row.step)
+			if diff := cmp.Diff(row.step, plan.Next(row.cluster.Build()).Step); diff != "" {
+				t.Errorf("step (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -87,12 +88,12 @@ func TestScaleDownGoesStepByStep(t *testing.T) {
 		"then its volume is retired, and the budget stays up": {
 			cluster: statetest.Formed(2).Replicas(1).Leftover(2, false), ensures: []plan.Step{budget(3)},
 			step:    plan.RecordRetired{Volumes: []string{"demo-2-00000000000000f2"}},
-			blocked: []string{"ScalingDown: waiting until Pod demo-2 of a removed member has ended", "ScalingDown: 1 voters are wanted"},
+			blocked: []string{"ScalingDown: waiting until Pod demo-2 of a removed member has ended"},
 		},
 		"then its Pod is deleted": {
 			cluster: statetest.Formed(2).Replicas(1).Leftover(2, true), ensures: []plan.Step{budget(3)},
 			step:    plan.DeletePod{Name: "demo-2", UID: "uid-former-demo-2", Why: "etcd no longer lists its member"},
-			blocked: []string{"ScalingDown: Pod demo-2", "ScalingDown: is to be removed"},
+			blocked: []string{"ScalingDown: Pod demo-2"},
 		},
 		"then its end is waited for, with the budget up, before the next goes": {
 			cluster: statetest.Formed(2).Replicas(1).Leftover(2, true).With(terminateLeftovers), ensures: []plan.Step{budget(3)},
@@ -113,4 +114,87 @@ func terminateLeftovers(c *state.Cluster) {
 	for i := range c.Leftovers.Pods {
 		c.Leftovers.Pods[i].Terminating = true
 	}
+}
+
+func TestRemovalIsRefusedOrWithdrawn(t *testing.T) {
+	five := func() *statetest.Builder { return statetest.Formed(5).Replicas(3).Budget(5) }
+	ephemeral := func() *statetest.Builder { return statetest.Ephemeral(5).Replicas(3).Budget(5) }
+	resume := func(b *statetest.Builder, slot int) plan.Step {
+		return plan.Resume{Name: member(slot), Volume: volume(b, slot)}
+	}
+	scenarios{
+		"a healthy voter is not removed when the others are no majority": {
+			cluster: statetest.Formed(2).Replicas(1).Budget(2).Member(0, func(m *state.Member) { m.Volume.Started = false }).
+				Member(1, func(m *state.Member) { m.Volume.Started = false }),
+			blocked: []string{
+				"QuorumLost: only 0 of 2", "StartingMember: demo-0 is not sealed yet",
+				"ScalingDown: demo-1 is to be removed (1 voters are wanted, 2 are listed), but only 0 of 1 voters would be healthy",
+			},
+			ensures: []plan.Step{budget(2)},
+		},
+		"an unreachable majority allows no removal": {
+			cluster: five().Unreachable(1, 2, 3).Retire(4),
+			blocked: []string{"QuorumLost: demo-1 cannot be reached although its Pod is ready", "StartingMember: demo-1", "ScalingDown: but"},
+		},
+		"a removal is withdrawn when replicas are edited back": {
+			cluster: five().Replicas(5).Retire(4), step: resume(five(), 4), ensures: []plan.Step{budget(3)},
+		},
+		"of an ephemeral member as well": {
+			cluster: ephemeral().Replicas(5).Retire(4), step: plan.Resume{Name: member(4), PodUID: podUID(4)},
+		},
+		"a removal is withdrawn when another voter has become the one to go": {
+			cluster: five().Retire(4).Crash(1), step: resume(five(), 4),
+			blocked: []string{"StartingMember: waiting for demo-1 is not running"},
+		},
+		"two removals are begun by accident: the highest slot goes, the other is kept": {
+			cluster: five().Retire(3, 4), step: resume(five(), 3),
+		},
+		"a withdrawal waits for its turn": {
+			cluster: five().Replicas(5).Retire(4).NoPod(1), step: start(resumed(5, 1)),
+		},
+		"an ephemeral voter's removal is recorded on its Pod": {
+			cluster: ephemeral(), step: plan.Retire{Name: member(4), PodUID: podUID(4)},
+		},
+		"a learner goes before a voter": {
+			cluster: five().Learner(5).Launch(5), step: plan.Retire{Name: member(5), Volume: volume(five().Learner(5), 5)},
+			blocked: []string{"ScalingDown: learner demo-5 is removed: 3 voters are wanted and there are 5"},
+		},
+		"a voter whose volume is lost can be scaled away": {
+			cluster: five().NoPod(1).NoVolume(1).With(func(c *state.Cluster) { c.Disruption.Expected = 4 }),
+			step:    remove(five(), 1, threeOfFive),
+			blocked: []string{"MemberLost: demo-1 is lost: its volume is gone"},
+		},
+		"a removed member's Pod on a dead node does not hold up the next removal for ever": {
+			cluster: statetest.Formed(2).Replicas(1).Leftover(2, true).With(terminateLeftovers).Budget(3).With(func(c *state.Cluster) {
+				c.Leftovers.Pods[0].Node = "dead"
+				c.Nodes["dead"] = state.Node{}
+			}),
+			step: retire(statetest.Formed(2), 1), ensures: []plan.Step{budget(3)},
+			blocked: []string{"ScalingDown: Pod demo-2"},
+		},
+	}.run(t)
+}
+
+func TestCleanUp(t *testing.T) {
+	leftover := func() *statetest.Builder { return statetest.Formed(3).LeftoverVolume(3, true) }
+	scenarios{
+		"a retired volume is deleted once all voters are healthy": {
+			cluster: leftover(), step: plan.DeleteVolume{Name: "demo-3-00000000000000f3", UID: "uid-volume-f3"},
+		},
+		"not while a voter is unhealthy": {
+			cluster: leftover().Crash(1), blocked: []string{"StartingMember: demo-1"},
+		},
+		"not while a voter cannot be reached": {
+			cluster: leftover().Unreachable(1), blocked: []string{"StartingMember: demo-1"},
+		},
+		"not while its Pod is still there": {
+			cluster: leftover().LeftoverPod(3).With(terminateLeftovers), blocked: []string{"ScalingDown: Pod demo-3"},
+		},
+		"not twice": {
+			cluster: leftover().With(func(c *state.Cluster) { c.Leftovers.Volumes[0].Terminating = true }),
+		},
+		"a volume that is not retired is only retired": {
+			cluster: statetest.Formed(3).LeftoverVolume(3, false), step: plan.RecordRetired{Volumes: []string{"demo-3-00000000000000f3"}},
+		},
+	}.run(t)
 }

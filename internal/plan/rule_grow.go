@@ -78,6 +78,8 @@ func missingPod(w *walk) {
 		case m.Pod != nil && m.Health != state.Healthy:
 			w.tidy(m, v1alpha1.ReasonStartingMember)
 			waiting = append(waiting, m.Name+" "+m.Reason)
+		case m.Pod != nil && !m.Pod.Ready:
+			waiting = append(waiting, m.Name+", which is healthy, to become ready for clients")
 		case m.Pod != nil, lost(c, m) != "":
 		case c.SlotHeld(m.Slot):
 			waiting = append(waiting, m.Name+": another Pod holds its name")

@@ -40,7 +40,7 @@ const (
 	startupSeconds = 30 * 60
 	// readinessPeriodSeconds and the three failures of the default take a stuck member out of the Services in 15 s,
 	// yet let an election (seconds) pass.
-	readinessPeriodSeconds = 5
+	readinessPeriodSeconds = 2
 )
 
 func container(c *v1alpha1.EtcdCluster, i state.Incarnation, ipv6 bool) corev1.Container {
