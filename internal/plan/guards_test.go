@@ -46,8 +46,8 @@ func TestDeletingAndPaused(t *testing.T) {
 }
 
 func TestOwnershipConflict(t *testing.T) {
-	foreign := func(c *state.Cluster) { c.Leftovers.Foreign = []string{"Pod demo-1", "ConfigMap demo-latch"} }
-	const conflict = "OwnershipConflict: belong to something else, are gone: Pod demo-1, ConfigMap demo-latch"
+	foreign := func(c *state.Cluster) { c.Leftovers.Foreign = []state.ForeignObject{{Kind: "Pod", Name: "demo-1"}, {Kind: "ConfigMap", Name: "demo-latch"}} }
+	const conflict = "OwnershipConflict: are gone or mended: Pod demo-1, ConfigMap demo-latch"
 	scenarios{
 		"a new cluster waits until the objects of its predecessor are collected": {
 			cluster: statetest.Fresh().With(foreign), blocked: []string{conflict},
@@ -63,7 +63,7 @@ func TestOwnershipConflict(t *testing.T) {
 		},
 		"but a Pod is not created while another holds its name": {
 			cluster: statetest.Formed(3).NoPod(1).With(foreign),
-			blocked: []string{conflict, "StartingMember: demo-1: another Pod holds its name"},
+			blocked: []string{conflict, "StartingMember: demo-1: an object that it needs belongs to something else or cannot be read"},
 		},
 	}.run(t)
 }

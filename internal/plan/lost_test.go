@@ -9,7 +9,6 @@ import (
 )
 
 func TestLostMember(t *testing.T) {
-	three := statetest.Formed(3)
 	gone := func() *statetest.Builder { return statetest.Formed(3).NoPod(1).NoVolume(1) }
 	const up = "ScalingUp: "
 	scenarios{
@@ -31,7 +30,7 @@ func TestLostMember(t *testing.T) {
 			cluster: gone().NoPod(2).NoVolume(1), step: start(resumed(3, 2)), blocked: []string{"QuorumLost: only", "MemberLost: demo-1"},
 		},
 		"a voter of the bootstrap that never got a volume gets one after the others have formed": {
-			cluster: three.NoPod(2).NoVolume(2).Member(2, func(m *state.Member) { m.Launched, m.Started = false, false }),
+			cluster: statetest.Formed(3).NoPod(2).NoVolume(2).Member(2, func(m *state.Member) { m.Launched, m.Started = false, false }),
 			step:    start(launchOf(3, 2)),
 		},
 		"a voter that was lost in bootstrap before it ever served is removed": {
@@ -41,7 +40,9 @@ func TestLostMember(t *testing.T) {
 		},
 		"an unreadable claim is no lost volume": {
 			cluster: statetest.Formed(3).NoVolume(1).With(func(c *state.Cluster) {
-				c.Leftovers.Foreign = []string{"PersistentVolumeClaim " + volume(statetest.Formed(3), 1) + " (quorate.dev/size is missing)"}
+				c.Leftovers.Foreign = []state.ForeignObject{
+					{Kind: "PersistentVolumeClaim", Name: volume(statetest.Formed(3), 1), Problem: "quorate.dev/size is missing"},
+				}
 			}).Member(1, func(m *state.Member) { m.Started = false }),
 			blocked: []string{"OwnershipConflict: PersistentVolumeClaim demo-1-", "StartingMember: demo-1 is not sealed yet"},
 		},
@@ -101,12 +102,14 @@ func TestLostEphemeralMember(t *testing.T) {
 			blocked: []string{"QuorumLost: no majority serves", "StartingMember: demo-0 is not running", "RolloutNotSupported: demo-0"},
 		},
 		"whose Pod another object shadows is not lost": {
-			cluster: three().NoPod(1).With(func(c *state.Cluster) {
-				c.Leftovers.Foreign = []string{"Pod demo-1 (pod default/demo-1: quorate.dev/version is missing)"}
-			}),
-			blocked: []string{"OwnershipConflict: Pod demo-1", "StartingMember: demo-1: another Pod holds its name"},
+			cluster: three().NoPod(1).With(unreadablePod),
+			blocked: []string{"OwnershipConflict: Pod demo-1 (no version)", "StartingMember: demo-1: "},
 		},
 	}.run(t)
+}
+
+func unreadablePod(c *state.Cluster) {
+	c.Leftovers.Foreign = []state.ForeignObject{{Kind: "Pod", Name: "demo-1", Problem: "no version"}}
 }
 
 func TestMissingPod(t *testing.T) {
@@ -163,10 +166,8 @@ func TestMissingPod(t *testing.T) {
 			blocked: []string{"ScalingDown: waiting until Pod demo-1", "StartingMember: demo-1: another Pod holds its name"},
 		},
 		"waits while a Pod that cannot be read holds its name": {
-			cluster: statetest.Formed(3).NoPod(1).With(func(c *state.Cluster) {
-				c.Leftovers.Foreign = []string{"Pod demo-1 (pod default/demo-1: quorate.dev/size is missing)"}
-			}),
-			blocked: []string{"OwnershipConflict: Pod demo-1 (pod", "StartingMember: demo-1: another Pod holds its name"},
+			cluster: statetest.Formed(3).NoPod(1).With(unreadablePod),
+			blocked: []string{"OwnershipConflict: Pod demo-1 (no version)", "StartingMember: demo-1: an object that it needs"},
 		},
 		"that ended is deleted first": {
 			cluster: statetest.Formed(3).Finish(1), step: plan.DeletePod{Name: "demo-1", UID: podUID(1), Why: "its containers ended for good"},

@@ -8,7 +8,7 @@ import (
 	"github.com/quorate/quorate/internal/state/statetest"
 )
 
-func unmanaged(c *state.Cluster) { c.Etcd.Foreign = []string{"beef [http://10.0.0.9:2380]"} }
+func unmanaged(c *state.Cluster) { c.Etcd.Foreign = []state.ForeignMember{{ID: 0xbeef, PeerURLs: []string{"http://10.0.0.9:2380"}}} }
 
 func TestQuorumLost(t *testing.T) {
 	scenarios{
@@ -74,9 +74,9 @@ func TestQuorumLost(t *testing.T) {
 		},
 		"volumes that cannot be read are no loss of data": {
 			cluster: statetest.Formed(3).NoPod(0, 1, 2).NoVolume(0, 1, 2).Unlisted().With(func(c *state.Cluster) {
-				c.Leftovers.Foreign = []string{"PersistentVolumeClaim demo-0-1 (quorate.dev/version is missing)"}
+				c.Leftovers.Foreign = []state.ForeignObject{{Kind: "PersistentVolumeClaim", Name: "demo-0-1", Problem: "no version"}}
 			}),
-			blocked: []string{"OwnershipConflict: PersistentVolumeClaim demo-0-1", "QuorumLost: no majority serves"},
+			blocked: []string{"OwnershipConflict: PersistentVolumeClaim demo-0-1", "QuorumLost: no member whose volume can be read is left"},
 		},
 	}.run(t)
 }
@@ -84,7 +84,7 @@ func TestQuorumLost(t *testing.T) {
 // A member that etcd lists at an address that is no slot's may be one of ours whose peer URL a person has changed: its
 // Pod and volume then look like those of a removed member.
 func TestUnmanagedMembers(t *testing.T) {
-	const report = "UnmanagedMember: etcd lists members that are not this cluster's: beef"
+	const report = "UnmanagedMember: peer URLs that are not this cluster's: beef at http://10.0.0.9:2380. Remove them, or set"
 	scenarios{
 		"forbid a scale-up": {
 			cluster: statetest.Formed(3).Replicas(5).With(unmanaged),
@@ -108,7 +108,7 @@ func TestUnmanagedMembers(t *testing.T) {
 		},
 		"no Pod is deleted meanwhile": {
 			cluster: statetest.Formed(2).Replicas(3).Leftover(2, true).With(unmanaged),
-			blocked: []string{"ScalingDown: waiting until Pod demo-2", report, "ScalingUp: waiting for the above"},
+			blocked: []string{report, "ScalingDown: waiting until Pod demo-2", "ScalingUp: waiting for the above"},
 		},
 		"no volume is deleted meanwhile": {
 			cluster: statetest.Formed(2).Replicas(3).LeftoverVolume(2, true).With(unmanaged),
