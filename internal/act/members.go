@@ -92,9 +92,12 @@ func startMember(ctx context.Context, w *writer, l plan.Launch) (created bool, e
 		}
 		created = true
 	default:
+		if err := usable(ctx, w, l); err != nil {
+			return true, err
+		}
 		claim := &corev1.PersistentVolumeClaim{}
 		claim.Namespace, claim.Name = w.cluster.Namespace, l.Volume
-		err := w.change(ctx, claim, "", func() { resources.RecordVersion(claim, l.Incarnation.Version) })
+		err := w.change(ctx, claim, l.VolumeUID, func() { resources.RecordVersion(claim, l.Incarnation.Version) })
 		if err != nil {
 			return true, err
 		}
@@ -103,6 +106,23 @@ func startMember(ctx context.Context, w *writer, l plan.Launch) (created bool, e
 		return created, ownedByOther(ctx, w, err, &corev1.Pod{}, resources.MemberName(w.cluster.Name, l.Incarnation.Slot))
 	}
 	return true, nil
+}
+
+// usable reads the claim live: the cache may be from before its member was removed, and a retired volume is never
+// started. (Were it retired right after this, raft would still turn the member away.)
+func usable(ctx context.Context, w *writer, l plan.Launch) error {
+	claim := &corev1.PersistentVolumeClaim{}
+	if err := w.live.Get(ctx, clientKey(w.cluster.Namespace, l.Volume), claim); err != nil {
+		return fmt.Errorf("read the claim %s: %w", l.Volume, err)
+	}
+	v, err := resources.ParseVolume(w.cluster.Name, claim)
+	if err != nil {
+		return fmt.Errorf("read the records of the claim: %w", err)
+	}
+	if v.UID != l.VolumeUID || v.Retired || v.Terminating || v.Foreign() {
+		return fmt.Errorf("the claim %s: %w", l.Volume, errChanged)
+	}
+	return nil
 }
 
 // ownedByOther turns AlreadyExists into ErrConflict when the object that exists is not the cluster's.

@@ -45,7 +45,7 @@ func seal(ctx context.Context, w *writer, s plan.Seal) error {
 	if s.Volume == "" {
 		return changePod(ctx, w, s.Member, s.PodUID, func(p *corev1.Pod) {
 			resources.RecordPodStarted(p)
-			resources.Seal(p, s.Incarnation)
+			resources.Seal(p, s.Incarnation, s.Restarts)
 		})
 	}
 	err := changeVolume(ctx, w, s.Volume, func(v *corev1.PersistentVolumeClaim) {
@@ -57,7 +57,7 @@ func seal(ctx context.Context, w *writer, s plan.Seal) error {
 	if err != nil {
 		return err
 	}
-	return changePod(ctx, w, s.Member, s.PodUID, func(p *corev1.Pod) { resources.Seal(p, s.Incarnation) })
+	return changePod(ctx, w, s.Member, s.PodUID, func(p *corev1.Pod) { resources.Seal(p, s.Incarnation, s.Restarts) })
 }
 
 func setRetiring(ctx context.Context, w *writer, member, volume string, pod types.UID, retiring bool) error {

@@ -60,7 +60,7 @@ func (m *Model) demote() {
 	for _, p := range leaders {
 		if m.hasQuorum(p) {
 			p.alone = 0
-		} else if p.alone++; false {
+		} else if p.alone++; p.alone >= m.opts.ElectionTicks {
 			p.stepDown()
 		}
 	}
@@ -97,7 +97,7 @@ func (m *Model) follow() {
 		}
 		switch {
 		case leader == nil:
-			if p.alone++; false {
+			if p.alone++; p.alone >= m.opts.ElectionTicks {
 				p.lead = 0
 			}
 		case leader.disk.term < p.disk.term:

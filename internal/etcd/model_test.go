@@ -208,7 +208,7 @@ func TestALeaderTakesAsManyTicksAsAsked(t *testing.T) {
 	w := newCluster(t, "a", "b", "c")
 	w.kill(w.leaderName())
 	ticks := 0
-	for ; w.leaderName() == ""; ticks++ {
+	for ; w.leaderName() == "" && ticks < 100; ticks++ {
 		w.wait()
 	}
 	if ticks != 10 {

@@ -174,32 +174,35 @@ func readDisruptionBudget(ctx context.Context, reader client.Reader, c *state.Cl
 // readNodes reads the nodes on which members run, or last ran. A node that does not exist is left out.
 func (o *Observer) readNodes(ctx context.Context, reader client.Reader, c *state.Cluster) error {
 	c.Nodes = map[string]state.Node{}
-	for _, m := range c.Members {
-		for _, name := range nodesOf(m) {
-			if _, done := c.Nodes[name]; done || name == "" {
-				continue
-			}
-			var node corev1.Node
-			err := reader.Get(ctx, client.ObjectKey{Name: name}, &node)
-			if apierrors.IsNotFound(err) {
-				continue
-			}
-			if err != nil {
-				return fmt.Errorf("read node %s: %w", name, err)
-			}
-			c.Nodes[name] = NodeState(&node)
+	for _, name := range nodesOf(c) {
+		if _, done := c.Nodes[name]; done || name == "" {
+			continue
 		}
+		var node corev1.Node
+		err := reader.Get(ctx, client.ObjectKey{Name: name}, &node)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("read node %s: %w", name, err)
+		}
+		c.Nodes[name] = NodeState(&node)
 	}
 	return nil
 }
 
-func nodesOf(m state.Member) []string {
+func nodesOf(c *state.Cluster) []string {
 	var names []string
-	if m.Pod != nil {
-		names = append(names, m.Pod.Node)
+	for _, m := range c.Members {
+		if m.Pod != nil {
+			names = append(names, m.Pod.Node)
+		}
+		if m.Volume != nil {
+			names = append(names, m.Volume.Node)
+		}
 	}
-	if m.Volume != nil {
-		names = append(names, m.Volume.Node)
+	for _, p := range c.Leftovers.Pods {
+		names = append(names, p.Node)
 	}
 	return names
 }

@@ -121,7 +121,7 @@ func TestLearner(t *testing.T) {
 			cluster: labelled().Crash(3), ensures: []plan.Step{budget(3)}, blocked: []string{"ScalingUp: learner demo-3: it is not running"},
 		},
 		"is not promoted while that would leave no healthy majority": {
-			cluster: labelled().Budget(3).Crash(2, 1), ensures: []plan.Step{budget(3)},
+			cluster: labelled().Budget(3).Crash(2, 1).NotServing(), ensures: []plan.Step{budget(3)},
 			blocked: []string{"QuorumLost: only 0 of 3", "ScalingUp: learner demo-3", "StartingMember: demo-1"},
 		},
 		"that is no longer wanted is retired": {
@@ -141,7 +141,7 @@ func TestLearner(t *testing.T) {
 			blocked: []string{"ScalingDown: learner demo-3 is removed"},
 		},
 		"is not removed while no quorum is proven": {
-			cluster: inSync().Replicas(3).Retire(3).Crash(1, 2),
+			cluster: inSync().Replicas(3).Retire(3).Crash(1, 2).NotServing(),
 			blocked: []string{
 				"QuorumLost: only 0 of 3", "ScalingDown: but only 0 of 3 voters would be healthy",
 				"ScalingDown: learner demo-3 is removed", "StartingMember: demo-1",

@@ -46,7 +46,9 @@ func TestDeletingAndPaused(t *testing.T) {
 }
 
 func TestOwnershipConflict(t *testing.T) {
-	foreign := func(c *state.Cluster) { c.Leftovers.Foreign = []state.ForeignObject{{Kind: "Pod", Name: "demo-1"}, {Kind: "ConfigMap", Name: "demo-latch"}} }
+	foreign := func(c *state.Cluster) {
+		c.Leftovers.Foreign = []state.ForeignObject{{Kind: "Pod", Name: "demo-1"}, {Kind: "ConfigMap", Name: "demo-latch"}}
+	}
 	const conflict = "OwnershipConflict: are gone or mended: Pod demo-1, ConfigMap demo-latch"
 	scenarios{
 		"a new cluster waits until the objects of its predecessor are collected": {

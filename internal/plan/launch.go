@@ -84,6 +84,9 @@ func launch(c *state.Cluster, m state.Member) Launch {
 	if !c.Ephemeral() {
 		l.Volume = resources.VolumeName(c.Object.Name, m.Slot, m.ID)
 	}
+	if m.Volume != nil {
+		l.VolumeUID = m.Volume.UID
+	}
 	return l
 }
 

@@ -27,7 +27,8 @@ func TestLostMember(t *testing.T) {
 			cluster: gone().Replicas(5), blocked: []string{"MemberLost: demo-1", up + "demo-1 has no Pod"},
 		},
 		"but not the start of another": {
-			cluster: gone().NoPod(2).NoVolume(1), step: start(resumed(3, 2)), blocked: []string{"QuorumLost: only", "MemberLost: demo-1"},
+			cluster: gone().NoPod(2).NotServing(), step: start(resumed(3, 2)),
+			blocked: []string{"QuorumLost: only 0 of 3", "MemberLost: demo-1", "StartingMember: demo-0"},
 		},
 		"a voter of the bootstrap that never got a volume gets one after the others have formed": {
 			cluster: statetest.Formed(3).NoPod(2).NoVolume(2).Member(2, func(m *state.Member) { m.Launched, m.Started = false, false }),
@@ -74,7 +75,7 @@ func TestLostEphemeralMember(t *testing.T) {
 			},
 		},
 		"is not removed when the others are no majority": {
-			cluster: three().NoPod(1).Crash(2).Leader(0),
+			cluster: three().NoPod(1).Crash(2).NotServing(),
 			blocked: []string{
 				"QuorumLost: only 0 of 3", "ReplacingMember: demo-1 is to be removed", "ReplacingMember: demo-1 is replaced",
 				"StartingMember: demo-0",

@@ -8,7 +8,9 @@ import (
 	"github.com/quorate/quorate/internal/state/statetest"
 )
 
-func unmanaged(c *state.Cluster) { c.Etcd.Foreign = []state.ForeignMember{{ID: 0xbeef, PeerURLs: []string{"http://10.0.0.9:2380"}}} }
+func unmanaged(c *state.Cluster) {
+	c.Etcd.Foreign = []state.ForeignMember{{ID: 0xbeef, PeerURLs: []string{"http://10.0.0.9:2380"}}}
+}
 
 func TestQuorumLost(t *testing.T) {
 	scenarios{
@@ -39,7 +41,7 @@ func TestQuorumLost(t *testing.T) {
 			blocked: []string{"QuorumLost: no majority", "StartingMember: waiting for"},
 		},
 		"nothing is removed while a list is there, but no linearizable read": {
-			cluster: statetest.Formed(3).Replicas(1).With(func(c *state.Cluster) { c.Etcd.Serving = false }),
+			cluster: statetest.Formed(3).Replicas(1).NotServing(),
 			blocked: []string{"QuorumLost: no majority serves", "ScalingDown: 1 voters are wanted"},
 		},
 		"a retired volume is not started in need either": {
@@ -53,6 +55,10 @@ func TestQuorumLost(t *testing.T) {
 		"the budget stays as it is": {
 			cluster: statetest.Formed(3).Crash(1, 2).Unlisted(), absent: []plan.Step{plan.ApplyDisruptionBudget{}},
 			blocked: []string{"QuorumLost: no majority", "StartingMember: waiting for"},
+		},
+		"voters that the operator cannot reach are no lost quorum while etcd serves": {
+			cluster: statetest.Formed(3).Replicas(1).Unreachable(1, 2),
+			blocked: []string{"MemberUnhealthy: only 0 of 3 voters", "StartingMember: demo-1 cannot be reached", "ScalingDown: but only"},
 		},
 		"a list that cannot be read although etcd serves forbids changes of the membership": {
 			cluster: statetest.Formed(3).Replicas(1).Unlisted().Leader(0).With(func(c *state.Cluster) {
@@ -97,10 +103,11 @@ func TestUnmanagedMembers(t *testing.T) {
 		"forbid a promotion": {
 			cluster: statetest.Formed(3).Replicas(5).Learner(3).Launch(3).Run(3).Seal(3).
 				Member(3, func(m *state.Member) { m.Pod.Voter = true }).Budget(3).With(unmanaged),
-			blocked: []string{report, "ScalingUp: waiting for learner demo-3"},
+			blocked: []string{report, "ScalingUp: until the disruption controller", "ScalingUp: waiting for learner demo-3"},
 		},
 		"let a missing Pod be created": {
-			cluster: statetest.Formed(3).NoPod(1).With(unmanaged), step: start(resumed(3, 1)), blocked: []string{report},
+			cluster: statetest.Formed(3).NoPod(1).With(unmanaged), step: start(resumed(3, 1)),
+			blocked: []string{report, "MemberUnhealthy: only 2 of 4 voters would be healthy, 3 are required"},
 		},
 		"no volume is retired meanwhile": {
 			cluster: statetest.Formed(2).Replicas(3).LeftoverVolume(2, false).With(unmanaged),

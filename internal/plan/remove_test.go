@@ -125,7 +125,7 @@ func TestRemovalIsRefusedOrWithdrawn(t *testing.T) {
 	scenarios{
 		"a healthy voter is not removed when the others are no majority": {
 			cluster: statetest.Formed(2).Replicas(1).Budget(2).Member(0, func(m *state.Member) { m.Volume.Started = false }).
-				Member(1, func(m *state.Member) { m.Volume.Started = false }),
+				Member(1, func(m *state.Member) { m.Volume.Started = false }).NotServing(),
 			blocked: []string{
 				"QuorumLost: only 0 of 2", "StartingMember: demo-0 is not sealed yet",
 				"ScalingDown: demo-1 is to be removed (1 voters are wanted, 2 are listed), but only 0 of 1 voters would be healthy",
@@ -134,7 +134,7 @@ func TestRemovalIsRefusedOrWithdrawn(t *testing.T) {
 		},
 		"an unreachable majority allows no removal": {
 			cluster: five().Unreachable(1, 2, 3).Retire(4),
-			blocked: []string{"QuorumLost: demo-1 cannot be reached although its Pod is ready", "StartingMember: demo-1", "ScalingDown: but"},
+			blocked: []string{"MemberUnhealthy: demo-1 cannot be reached although its Pod is ready", "StartingMember: demo-1", "ScalingDown: but"},
 		},
 		"a removal is withdrawn when replicas are edited back": {
 			cluster: five().Replicas(5).Retire(4), step: resume(five(), 4), ensures: []plan.Step{budget(3)},

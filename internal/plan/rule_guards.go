@@ -127,11 +127,16 @@ func quorumLost(w *walk) {
 	}
 	w.forbidden |= membership | cleanup
 	switch {
+	case len(w.c.Members) == 0 && len(w.c.Leftovers.Foreign) > 0:
+		w.block(everything, v1alpha1.ReasonQuorumLost, "no member is left whose Pod or volume can be used")
 	case len(w.c.Members) == 0:
 		w.block(everything, v1alpha1.ReasonQuorumLost, "no member is left and no volume: the data is lost. "+
 			"To start empty, delete the EtcdCluster and the ConfigMap "+resources.LatchName(w.c.Object.Name)+", and create it again")
 	case w.c.Etcd.Serving && !w.c.Etcd.Listed:
 		w.block(0, v1alpha1.ReasonObservationFailed, "etcd serves but its member list cannot be read: "+w.c.Etcd.Err)
+	case w.c.Etcd.Serving:
+		w.block(0, v1alpha1.ReasonMemberUnhealthy, fmt.Sprintf("too few voters are proven healthy for any change (%s): %s",
+			now.Reason, sick(w.c)))
 	default:
 		w.block(0, v1alpha1.ReasonQuorumLost, fmt.Sprintf("no majority serves (%s): %s", now.Reason, sick(w.c)))
 	}

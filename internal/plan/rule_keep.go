@@ -24,9 +24,10 @@ func keep(w *walk) {
 				Volume: m.Volume.Name, PersistentVolume: m.Volume.PersistentVolume, Node: m.Pod.Node,
 			})
 		}
-		if mayBeSealed(m) && !m.Sealed() {
+		if mayBeSealed(c, m) && !m.Sealed() {
 			w.ensure(Seal{
 				Member: m.Name, Incarnation: incarnation(c, m), PodUID: m.Pod.UID, Volume: volumeName(m),
+				Restarts: m.Pod.Restarts,
 			})
 		}
 	}
@@ -47,8 +48,8 @@ func serviceSlots(c *state.Cluster) []int {
 
 // mayBeSealed tells that the member is proven to run with its data: etcd lists its client URLs and it answers as
 // itself. A member that never ran must not be sealed: it would never start.
-func mayBeSealed(m state.Member) bool {
-	return m.Listed && m.Started && m.Pod != nil && !m.Pod.Terminating && m.Probe.Answered && m.Probe.MemberID == m.ID
+func mayBeSealed(c *state.Cluster, m state.Member) bool {
+	return m.Listed && m.Started && m.Pod != nil && !m.Pod.Terminating && c.Answers(m)
 }
 
 func placementDiffers(m state.Member) bool {

@@ -47,13 +47,13 @@ func (w *walk) remove(m state.Member, activity, why string) {
 			m.Name, why, verdict.Reason))
 		return
 	}
+	w.announce = w.announce || !m.Learner && m.Pod != nil && w.forbidden&membership == 0
 	if other := terminating(c, m); !m.Learner && m.Pod != nil && other != "" {
 		w.block(membership, activity, fmt.Sprintf("%s is to be removed (%s), but Pod %s is being deleted: waiting for it",
 			m.Name, why, other))
 		return
 	}
-	if !m.Learner && m.Pod != nil && w.forbidden&membership == 0 {
-		w.announce = true
+	if w.announce {
 		if voters := len(c.Voters()); !budgeted(c, voters) {
 			w.block(membership, activity, fmt.Sprintf("%s is to be removed (%s): waiting until the disruption controller "+
 				"observes minAvailable %d, so that no eviction comes in between", m.Name, why, voters))

@@ -36,6 +36,8 @@ type (
 		Incarnation state.Incarnation
 		PodUID      types.UID
 		Volume      string
+		// Restarts of the container so far.
+		Restarts int
 	}
 	// RecordPlacement writes the volume's PersistentVolume and the node of its Pod into its record.
 	RecordPlacement struct {
@@ -132,8 +134,9 @@ type (
 type Launch struct {
 	Incarnation state.Incarnation
 	Start       state.Start
-	// Volume is the claim's name; empty when ephemeral.
-	Volume string
+	// Volume is the claim's name, empty when ephemeral; VolumeUID its UID, empty when it does not exist.
+	Volume    string
+	VolumeUID types.UID
 	// First tells that the incarnation never had a volume (or, when ephemeral, a Pod): the latch must record it before
 	// one is created.
 	First bool

@@ -58,6 +58,7 @@ const (
 	AnnotationVolumeName          = "quorate.dev/volume-name"
 	AnnotationNode                = "quorate.dev/node"
 	AnnotationStarted             = "quorate.dev/started"
+	AnnotationSealedAfter         = "quorate.dev/sealed-after"
 	AnnotationRetiring            = "quorate.dev/retiring"
 	AnnotationRetired             = "quorate.dev/retired"
 	// AnnotationApplied is the part of the spec that a Pod was last rendered from; see Applied.

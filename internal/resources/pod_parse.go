@@ -35,6 +35,9 @@ func ParsePod(cluster string, pod *corev1.Pod) (state.Pod, error) {
 		Ready:           ready(pod),
 		Pinned:          pinnedNode(pod.Spec.Affinity),
 	}
+	if r.values[AnnotationSealedAfter] != "" {
+		p.SealedAfter = int(r.positive(AnnotationSealedAfter))
+	}
 	if r.err == nil {
 		p.Slot, r.err = podSlot(cluster, pod, r.text(AnnotationPeerURL))
 	}

@@ -1,6 +1,8 @@
 package resources
 
 import (
+	"strconv"
+
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/quorate/quorate/internal/state"
@@ -19,9 +21,13 @@ func selfList(name, peerURL string) string {
 }
 
 // Seal makes sure that the member never starts empty again: from its next start on it needs its write-ahead log.
-// A member that never ran must not be sealed: it would never start.
-func Seal(pod *corev1.Pod, i state.Incarnation) {
+// A member that never ran must not be sealed: it would never start. Restarts is how often its container was restarted
+// before, so that an earlier exit is not taken for a refusal to start empty.
+func Seal(pod *corev1.Pod, i state.Incarnation, restarts int) {
 	setStart(pod, state.Start{Sealed: true}, selfList(pod.Name, i.PeerURL))
+	if restarts > 0 {
+		setAnnotation(pod, AnnotationSealedAfter, strconv.Itoa(restarts))
+	}
 }
 
 // SetStart renders anew how the Pod starts its etcd, for a learner whose list became stale before it ever ran.

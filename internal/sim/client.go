@@ -107,6 +107,10 @@ func (c operatorClient) List(ctx context.Context, into client.ObjectList, o ...c
 
 // write does one write of the operator, or what the faults make of it.
 func (c operatorClient) write(verb string, obj client.Object, do func() error) error {
+	if pod, isPod := obj.(*corev1.Pod); isPod && verb == "create" {
+		// What the operator could know when it sent the call; what another one does meanwhile is for raft to fence.
+		c.world.checkStart(pod)
+	}
 	fault := c.world.faultAt(c.op, verb+" "+kindOf(obj)+" "+obj.GetName())
 	if fault == etcd.DropRequest {
 		return errLost

@@ -50,9 +50,6 @@ func (w *world) truth() truth {
 func (w *world) checkWrite(verb string, obj client.Object) {
 	switch o := obj.(type) {
 	case *corev1.Pod:
-		if verb == "create" {
-			w.checkStart(o)
-		}
 		if verb == "delete" {
 			w.checkStop(o)
 		}

@@ -82,8 +82,13 @@ func (m *Member) Wiped() bool {
 	if m.Pod == nil || !m.Pod.Sealed || m.Pod.LastExit == nil || m.Probe.Answered {
 		return false
 	}
-	// A container that goes on running found its data: the message is from an earlier start.
-	if m.Pod.Ready || m.Pod.Running && m.Pod.RunningFor > wipedExit {
+	// A container that goes on running found its data; and before it was sealed, a joiner may have exited with the same
+	// words because no peer answered.
+	exits := m.Pod.Restarts
+	if !m.Pod.Running {
+		exits++
+	}
+	if m.Pod.Ready || m.Pod.Running && m.Pod.RunningFor > wipedExit || exits <= m.Pod.SealedAfter {
 		return false
 	}
 	for _, mark := range wipedMarks {
@@ -109,7 +114,7 @@ func serious(errs []string) []string {
 func (c *Cluster) agreedLeader() uint64 {
 	votes, best, leader := map[uint64]int{}, 0, uint64(0)
 	for _, m := range c.Members {
-		if !c.answersAsItself(m) || m.Learner || m.Probe.Leader == 0 {
+		if !c.Answers(m) || m.Learner || m.Probe.Leader == 0 {
 			continue
 		}
 		votes[m.Probe.Leader]++
@@ -123,8 +128,8 @@ func (c *Cluster) agreedLeader() uint64 {
 	return leader
 }
 
-// answersAsItself tells that the answer is of this member of this cluster.
-func (c *Cluster) answersAsItself(m Member) bool {
+// Answers tells that the answer is of this member of this cluster.
+func (c *Cluster) Answers(m Member) bool {
 	p := m.Probe
 	return p.Answered && p.MemberID == m.ID && (c.Etcd.ClusterID == 0 || p.ClusterID == c.Etcd.ClusterID)
 }
@@ -132,7 +137,7 @@ func (c *Cluster) answersAsItself(m Member) bool {
 func (c *Cluster) highestCommitted() uint64 {
 	highest := uint64(0)
 	for _, m := range c.Members {
-		if c.answersAsItself(m) {
+		if c.Answers(m) {
 			highest = max(highest, m.Probe.Committed)
 		}
 	}

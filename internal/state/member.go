@@ -106,6 +106,9 @@ type Pod struct {
 	Size  int
 	// Sealed tells that its --initial-cluster-state is existing and its list is itself only.
 	Sealed bool
+	// SealedAfter is the number of times that the container had been restarted when the Pod was sealed; 0 when it was
+	// created sealed.
+	SealedAfter int
 	// InitialCluster is the list it starts with.
 	InitialCluster string
 	// Voter tells that it carries the voter label, which the PodDisruptionBudget counts.

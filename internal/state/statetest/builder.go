@@ -159,6 +159,12 @@ func (b *Builder) Unlisted() *Builder {
 	return b
 }
 
+// NotServing makes the linearizable read fail, right after the list succeeded: the majority is just being lost.
+func (b *Builder) NotServing() *Builder {
+	b.c.Etcd.Serving, b.c.Etcd.Err = false, "context deadline exceeded"
+	return b
+}
+
 // LatchLost removes the latch: the members are then those whose data is there.
 func (b *Builder) LatchLost() *Builder {
 	listed := b.c.Etcd

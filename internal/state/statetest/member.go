@@ -196,7 +196,7 @@ func (b *Builder) pod(m state.Member) *state.Pod {
 
 // list that a member starts with before it is sealed: the bootstrap's, or for a learner that of all members.
 func (b *Builder) list(m state.Member) string {
-	if !m.Learner {
+	if !m.Learner && b.c.Latch != nil {
 		return b.c.Latch.InitialCluster
 	}
 	var slots []int

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/quorate/quorate/hack/kube/internal/build"
@@ -30,7 +29,7 @@ type State struct {
 	Ranges  network.Ranges `json:"ranges"`
 	// BootID is that of the kernel: after a reboot of the host nothing of the cluster runs any more.
 	BootID string `json:"bootID"`
-	// KernelSettings are the values that kubelet changes, as they were before.
+	// KernelSettings are the values of the kernel settings that are changed, as they were before.
 	KernelSettings map[string]string `json:"kernelSettings"`
 	// Artifacts are the programs that run.
 	Artifacts build.Artifacts `json:"artifacts"`
@@ -76,38 +75,4 @@ func bootID() (string, error) {
 		return "", fmt.Errorf("read the kernel's boot ID: %w", err)
 	}
 	return strings.TrimSpace(string(id)), nil
-}
-
-// kernelSettings are those that kubelet sets for the whole machine.
-func kernelSettings() []string {
-	return []string{
-		"vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops",
-		"kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes",
-	}
-}
-
-func readKernelSettings() (map[string]string, error) {
-	values := map[string]string{}
-	for _, name := range kernelSettings() {
-		value, err := os.ReadFile(filepath.Join("/proc/sys", name))
-		if err != nil {
-			return nil, fmt.Errorf("read kernel setting %s: %w", name, err)
-		}
-		values[name] = strings.TrimSpace(string(value))
-	}
-	return values, nil
-}
-
-// restoreKernelSettings writes back what is recorded, only for the settings that kubelet changes.
-func restoreKernelSettings(values map[string]string) error {
-	for _, name := range kernelSettings() {
-		value, recorded := values[name]
-		if !recorded {
-			continue
-		}
-		if err := os.WriteFile(filepath.Join("/proc/sys", name), []byte(value), 0); err != nil {
-			return fmt.Errorf("restore kernel setting %s: %w", name, err)
-		}
-	}
-	return nil
 }

@@ -85,6 +85,9 @@ func (c *Cluster) begin(ctx context.Context, artifacts build.Artifacts, workers 
 	if err := c.saveState(state); err != nil {
 		return State{}, err
 	}
+	if err := raiseKernelSettings(settings); err != nil {
+		return State{}, err
+	}
 	return state, os.MkdirAll(node.CNIStateDir, 0o755)
 }
 

@@ -97,6 +97,8 @@ func (c ControlPlane) apiserverArgv() []string {
 		"--audit-policy-file=" + c.auditPolicyFile(),
 		"--audit-log-path=" + c.Layout.AuditLog(),
 		"--audit-log-format=json",
+		// Tests count lines: the log must not be rotated away under them. In MB.
+		"--audit-log-maxsize=4096",
 		"--event-ttl=24h",
 		"--profiling=false",
 	}

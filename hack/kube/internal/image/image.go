@@ -67,6 +67,9 @@ func Write(spec Spec, file string) error {
 }
 
 func build(spec Spec) (v1.Image, error) {
+	if err := checkTargets(spec); err != nil {
+		return nil, err
+	}
 	if spec.CACertificates {
 		spec.Files = append(slices.Clone(spec.Files), File{Source: CACertificatesPath, Target: CACertificatesPath})
 	}
@@ -124,6 +127,20 @@ func layer(spec Spec) ([]byte, error) {
 	return buffer.Bytes(), nil
 }
 
+// checkTargets refuses paths that are not absolute or not clean: all parents of a good one lead to the root.
+func checkTargets(spec Spec) error {
+	targets := slices.Clone(spec.Directories)
+	for _, file := range spec.Files {
+		targets = append(targets, file.Target)
+	}
+	for _, target := range targets {
+		if !path.IsAbs(target) || path.Clean(target) != target {
+			return fmt.Errorf("a path in the image must be absolute and clean, got %q", target)
+		}
+	}
+	return nil
+}
+
 // directories lists every parent of the files, wanted directories and /tmp, parents first.
 func directories(spec Spec) []string {
 	wanted := append(slices.Clone(spec.Directories), "/tmp")
@@ -132,7 +149,7 @@ func directories(spec Spec) []string {
 	}
 	var all []string
 	for _, dir := range wanted {
-		for ; dir != "/"; dir = path.Dir(dir) {
+		for ; dir != "/" && dir != "."; dir = path.Dir(dir) {
 			all = append(all, dir)
 		}
 	}
@@ -141,9 +158,6 @@ func directories(spec Spec) []string {
 }
 
 func addFile(archive *tar.Writer, file File) error {
-	if !path.IsAbs(file.Target) || path.Clean(file.Target) != file.Target {
-		return fmt.Errorf("the target of a file must be a clean absolute path, got %q", file.Target)
-	}
 	source, err := os.Open(file.Source)
 	if err != nil {
 		return err

@@ -56,9 +56,6 @@ func (r Ranges) Host() netip.Addr { return r.address(0, 1) }
 // Node is the address of the n-th node, counted from 1.
 func (r Ranges) Node(n int) netip.Addr { return r.address(0, byte(10+n)) }
 
-// NodeNetwork holds the host and the nodes.
-func (r Ranges) NodeNetwork() netip.Prefix { return netip.PrefixFrom(r.address(0, 0), 24) }
-
 // Pods is the range of the Pods on the n-th node.
 func (r Ranges) Pods(n int) netip.Prefix { return netip.PrefixFrom(r.address(byte(n), 0), 24) }
 

@@ -56,7 +56,6 @@ func TestAddressesOfTheCluster(t *testing.T) {
 	}
 	got := map[string]string{
 		"host":               ranges.Host().String(),
-		"node network":       ranges.NodeNetwork().String(),
 		"first node":         ranges.Node(1).String(),
 		"last node":          ranges.Node(MaxNodes).String(),
 		"Pods of first node": ranges.Pods(1).String(),
@@ -65,7 +64,6 @@ func TestAddressesOfTheCluster(t *testing.T) {
 	}
 	want := map[string]string{
 		"host":               "10.244.0.1",
-		"node network":       "10.244.0.0/24",
 		"first node":         "10.244.0.11",
 		"last node":          "10.244.0.60",
 		"Pods of first node": "10.244.1.0/24",

@@ -156,6 +156,12 @@ func (n Nodes) Repair(ctx context.Context, number int) error {
 			return err
 		}
 	}
+	if _, running := n.Processes.Find(kubeletName(name)); !running {
+		// A boot may have been interrupted before this.
+		if err := n.importLoaded(ctx, number); err != nil {
+			return fmt.Errorf("repair %s: %w", name, err)
+		}
+	}
 	return n.StartKubelet(number)
 }
 

@@ -1,0 +1,201 @@
+package plan_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/quorate/quorate/internal/plan"
+	"github.com/quorate/quorate/internal/quorum"
+	"github.com/quorate/quorate/internal/state"
+)
+
+// TestEveryDecisionIsSafe plans for random clusters and checks what must hold for each decision, whatever led to it.
+func TestEveryDecisionIsSafe(t *testing.T) {
+	const clusters = 20000
+	kinds := map[string]int{}
+	for seed := range clusters {
+		c, story := randomCluster(seed)
+		d := plan.Next(c)
+		for _, fault := range faults(c, d) {
+			t.Errorf("seed %d (%s, %d wanted)\n  step %v %q: %s", seed, story, c.Replicas(), d.Step, d.Reason, fault)
+		}
+		untouched, _ := randomCluster(seed)
+		if diff := cmp.Diff(untouched, c); diff != "" {
+			t.Errorf("seed %d: planning changed the observation (-before +after):\n%s", seed, diff)
+		}
+		if diff := cmp.Diff(d, plan.Next(untouched)); diff != "" {
+			t.Errorf("seed %d: two plans of one observation differ:\n%s", seed, diff)
+		}
+		kinds[fmt.Sprintf("%T", d.Step)]++
+		if t.Failed() && seed > clusters/10 {
+			return
+		}
+	}
+	for _, s := range steps {
+		if kinds[fmt.Sprintf("%T", s)] == 0 {
+			t.Errorf("no cluster led to %T: the random clusters prove nothing about it (%v)", s, kinds)
+		}
+	}
+}
+
+var (
+	steps = []plan.Step{
+		plan.CreateLatch{}, plan.RestartBootstrap{}, plan.RestoreLatch{}, plan.StartMembers{}, plan.UpdateStart{}, plan.DeletePod{},
+		plan.AddLearner{}, plan.Promote{}, plan.MoveLeader{}, plan.Retire{}, plan.Resume{}, plan.RemoveMember{},
+		plan.RecordRetired{}, plan.DeleteVolume{},
+	}
+	ensures = []plan.Step{
+		plan.ApplyServices{}, plan.ApplyDisruptionBudget{}, plan.ApplyOwners{}, plan.Seal{}, plan.RecordPlacement{}, plan.FormLatch{},
+		plan.RecordVersion{}, plan.MarkVoter{},
+	}
+)
+
+func isKind(s plan.Step, kinds []plan.Step) bool {
+	return slices.ContainsFunc(kinds, func(k plan.Step) bool { return fmt.Sprintf("%T", k) == fmt.Sprintf("%T", s) })
+}
+
+// faults are what is wrong with the decision.
+func faults(c *state.Cluster, d plan.Decision) []string {
+	var list []string
+	fault := func(wrong bool, what string) {
+		if wrong {
+			list = append(list, what)
+		}
+	}
+	left := c.Object.DeletionTimestamp != nil || c.Object.Spec.Paused != nil && *c.Object.Spec.Paused
+	fault(left && (d.Step != nil || len(d.Ensures) > 0), "a cluster that is left alone is changed")
+	fault(d.Step != nil && !isKind(d.Step, steps), "an ensure is the step")
+	for _, e := range d.Ensures {
+		fault(!isKind(e, ensures), fmt.Sprintf("a second step hides among the ensures: %v", e))
+		if s, ok := e.(plan.Seal); ok {
+			m := byName(c, s.Member)
+			fault(!m.Listed || !m.Started || m.Probe.MemberID != m.ID, "a member that is not proven to have run is sealed")
+		}
+		if s, ok := e.(plan.ApplyDisruptionBudget); ok {
+			fault(c.Formed() && len(c.Voters()) > 1 && s.MinAvailable < quorum.Majority(len(c.Voters())), "the budget allows the loss of the majority")
+		}
+	}
+	switch s := d.Step.(type) {
+	case plan.CreateLatch:
+		fault(c.Latch != nil || len(c.Members) > 0 || len(c.Leftovers.Pods) > 0, "a bootstrap beside what exists")
+		fault(slices.ContainsFunc(c.Leftovers.Volumes, func(v state.Volume) bool { return !v.Retired }), "a bootstrap over a volume")
+	case plan.RestartBootstrap:
+		fault(c.Formed() || withData(c) >= quorum.Majority(c.Latch.Size), "a bootstrap is given up that may have formed")
+	case plan.StartMembers:
+		for _, l := range s.Members {
+			list = append(list, launchFaults(c, l)...)
+		}
+	case plan.AddLearner:
+		fault(c.Learner() != nil || !c.AllVotersHealthy() || c.SlotOccupied(s.Slot), "a learner too many, too early or in a slot that is held")
+		list = append(list, changeFaults(c, quorum.Change{Kind: quorum.AddLearner})...)
+	case plan.Promote:
+		list = append(list, changeFaults(c, quorum.Change{Kind: quorum.Promote, Member: s.ID})...)
+	case plan.RemoveMember:
+		list = append(list, changeFaults(c, quorum.Change{Kind: quorum.Remove, Member: s.ID})...)
+		list = append(list, removalFaults(c, *c.MemberByID(s.ID))...)
+	case plan.DeletePod:
+		list = append(list, podFaults(c, s)...)
+	case plan.DeleteVolume:
+		i := slices.IndexFunc(c.Leftovers.Volumes, func(v state.Volume) bool { return v.UID == s.UID })
+		fault(i < 0, "a member's volume is deleted")
+		fault(i >= 0 && c.Formed() && !c.Leftovers.Volumes[i].Retired, "an unretired volume is deleted")
+		fault(i >= 0 && moved(c, c.Leftovers.Volumes[i].MemberID), "the volume of a listed member is deleted")
+	case plan.RecordRetired:
+		fault(!c.Etcd.Listed || len(c.Etcd.Foreign) > 0, "a volume is retired without proof")
+	}
+	return list
+}
+
+// changeFaults checks what must hold for each change of the membership.
+func changeFaults(c *state.Cluster, change quorum.Change) []string {
+	var list []string
+	if v := quorum.Project(plan.QuorumMembers(c), change); !v.Allowed {
+		list = append(list, "the projection forbids it: "+v.Reason)
+	}
+	if !c.Etcd.Listed || !c.Etcd.Serving || len(c.Etcd.Foreign) > 0 || len(c.Etcd.Alarms) > 0 || !c.Formed() {
+		list = append(list, "the membership is not known, not serving, not ours alone, or alarmed")
+	}
+	if slices.ContainsFunc(c.Leftovers.Pods, func(p state.Pod) bool { return p.Voter }) {
+		list = append(list, "the former change is not finished")
+	}
+	return list
+}
+
+func removalFaults(c *state.Cluster, m state.Member) []string {
+	var list []string
+	surplus := len(c.Voters()) > c.Replicas()
+	if m.Health == state.Unknown && !m.Learner && !surplus {
+		list = append(list, "a member of unknown health is blamed")
+	}
+	if m.Health == state.Healthy && !m.Learner && !surplus {
+		list = append(list, "a healthy voter is removed that is wanted")
+	}
+	if (m.Volume != nil || m.Pod != nil) && !m.Retiring() {
+		list = append(list, "the removal is not recorded")
+	}
+	if m.ID == c.Etcd.Leader {
+		list = append(list, "the leader is removed")
+	}
+	b := c.Disruption
+	if voters := len(c.Voters()); !m.Learner && m.Pod != nil && (b == nil || !b.Observed || b.MinAvailable != voters) {
+		list = append(list, "the removal was not announced")
+	}
+	return list
+}
+
+func launchFaults(c *state.Cluster, l plan.Launch) []string {
+	var list []string
+	m := c.MemberByID(l.Incarnation.MemberID)
+	switch v := m.Volume; {
+	case m.Pod != nil || c.SlotHeld(m.Slot) || c.Held("Pod", m.Name):
+		list = append(list, "a Pod is created beside another")
+	case v != nil && (v.Retired || v.Foreign() || v.Terminating):
+		list = append(list, "a volume is started that must not be")
+	case l.First && (m.Launched || m.Started || v != nil || m.RecordedStarted()):
+		list = append(list, "a member is started empty that may have run")
+	case !l.First && v == nil:
+		list = append(list, "a member is resumed without data")
+	}
+	if ran := m.Started || m.RecordedStarted(); ran && !l.Start.Sealed || !ran && l.Start.Sealed {
+		list = append(list, "the seal is not what the member's past asks for")
+	}
+	if l.Incarnation.Slot != m.Slot {
+		list = append(list, "the slot is another member's")
+	}
+	return list
+}
+
+func podFaults(c *state.Cluster, s plan.DeletePod) []string {
+	for _, m := range c.Members {
+		switch {
+		case m.Pod == nil || m.Pod.UID != s.UID:
+		case m.Pod.Running || m.Probe.Answered:
+			return []string{"the Pod of a running member is deleted"}
+		case c.Ephemeral() && (m.Started || m.RecordedStarted()):
+			return []string{"the Pod is deleted that holds a member's data"}
+		}
+	}
+	return nil
+}
+
+// withData counts the members of the bootstrap whose data is there, or that never had any.
+func withData(c *state.Cluster) int {
+	n := 0
+	for _, m := range c.Members {
+		if missing := m.Volume == nil && !c.Ephemeral() || m.Pod == nil && c.Ephemeral(); !missing || !m.Launched {
+			n++
+		}
+	}
+	return n
+}
+
+func moved(c *state.Cluster, id uint64) bool {
+	return slices.ContainsFunc(c.Etcd.Foreign, func(f state.ForeignMember) bool { return f.ID == id })
+}
+
+func byName(c *state.Cluster, name string) state.Member {
+	return c.Members[slices.IndexFunc(c.Members, func(m state.Member) bool { return m.Name == name })]
+}
