@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/google/uuid"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -105,7 +106,9 @@ func SetupWithManager(mgr ctrl.Manager, pool *etcd.Pool, opts Options) error {
 	byLabel := handler.EnqueueRequestsFromMapFunc(clusterOfLabel)
 	b := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.EtcdCluster{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		WithOptions(controller.Options{MaxConcurrentReconciles: opts.Workers, ReconciliationTimeout: reconcileTimeout}).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: opts.Workers, ReconciliationTimeout: reconcileTimeout, LogConstructor: logFor(mgr),
+		}).
 		WatchesRawSource(source.Channel(changes.out, &handler.EnqueueRequestForObject{}))
 	for _, obj := range []client.Object{
 		&corev1.Pod{}, &corev1.PersistentVolumeClaim{}, &corev1.Service{}, &corev1.ConfigMap{}, &policyv1.PodDisruptionBudget{},
@@ -120,6 +123,16 @@ func SetupWithManager(mgr ctrl.Manager, pool *etcd.Pool, opts Options) error {
 		return fmt.Errorf("set up the EtcdCluster controller: %w", err)
 	}
 	return nil
+}
+
+// logFor names the cluster in every line, once.
+func logFor(mgr ctrl.Manager) func(*reconcile.Request) logr.Logger {
+	return func(req *reconcile.Request) logr.Logger {
+		if req == nil {
+			return mgr.GetLogger()
+		}
+		return mgr.GetLogger().WithValues("cluster", req.String())
+	}
 }
 
 // clusterOfLabel finds the cluster by the label, not by the owner: a retained volume has none, and an object of a

@@ -195,7 +195,7 @@ func degraded(c *state.Cluster, blocked []plan.Blocked) metav1.Condition {
 			return cond
 		}
 	}
-	if c.Formed() && !c.AllVotersHealthy() {
+	if c.Formed() && !c.AllVotersHealthy() && !onlyStarting(c) {
 		cond.Reason, cond.Message = v1alpha1.ReasonMemberUnhealthy, unhealthy(c)
 		return cond
 	}
@@ -204,6 +204,17 @@ func degraded(c *state.Cluster, blocked []plan.Blocked) metav1.Condition {
 		cond.Reason, cond.Message = v1alpha1.ReasonBootstrapping, "no quorum has been seen yet"
 	}
 	return cond
+}
+
+// onlyStarting tells that every voter that is not healthy is one of the bootstrap that has yet to be seen healthy for
+// the first time: that is progress, not degradation.
+func onlyStarting(c *state.Cluster) bool {
+	for _, m := range c.Voters() {
+		if m.Health != state.Healthy && m.RecordedStarted() {
+			return false
+		}
+	}
+	return true
 }
 
 func unhealthy(c *state.Cluster) string {

@@ -10,6 +10,7 @@ import (
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/connectivity"
 )
 
@@ -22,6 +23,8 @@ const (
 	// membershipTimeout is longer than the 7 s after which a server gives up a proposal (5 s + two elections,
 	// server/config ServerConfig.ReqTimeout), so that the server's own answer arrives.
 	membershipTimeout = 10 * time.Second
+	// redialTimeout is longer than it takes to begin dialling; dialling itself counts to the call.
+	redialTimeout = 200 * time.Millisecond
 	// moveLeaderTimeout is the server's own limit: two elections, and never more than ReqTimeout.
 	moveLeaderTimeout = 7 * time.Second
 )
@@ -31,6 +34,7 @@ type memberClient struct {
 	target      Target
 	etcd        *clientv3.Client
 	maintenance clientv3.Maintenance // over the one connection: clientv3's own dials for every Status
+	status      etcdserverpb.MaintenanceClient
 	cancel      context.CancelFunc
 	watched     chan struct{} // closed when the watch has ended
 }
@@ -48,6 +52,7 @@ func newMemberClient(t Target, credentials *tls.Config, changed func()) (*member
 		target:      t,
 		etcd:        client,
 		maintenance: clientv3.NewMaintenanceFromMaintenanceClient(clientv3.RetryMaintenanceClient(client, conn), client),
+		status:      etcdserverpb.NewMaintenanceClient(conn),
 		cancel:      cancel,
 		watched:     make(chan struct{}),
 	}
@@ -69,6 +74,9 @@ func (c *memberClient) close() {
 func (c *memberClient) begin(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
 	if conn := c.etcd.ActiveConnection(); conn.GetState() == connectivity.TransientFailure {
 		conn.ResetConnectBackoff()
+		dialling, cancel := context.WithTimeout(ctx, redialTimeout)
+		conn.WaitForStateChange(dialling, connectivity.TransientFailure)
+		cancel()
 	}
 	return context.WithTimeout(ctx, timeout)
 }
@@ -81,7 +89,8 @@ func (c *memberClient) failed(call string, classified error) error {
 func (c *memberClient) Status(ctx context.Context) (Status, error) {
 	ctx, cancel := c.begin(ctx, statusTimeout)
 	defer cancel()
-	r, err := c.maintenance.Status(ctx, c.target.Address)
+	// A member whose process has ended refuses the connection: that is an answer, not to be waited out.
+	r, err := c.status.Status(ctx, &etcdserverpb.StatusRequest{}, grpc.WaitForReady(false))
 	if err != nil {
 		return Status{}, c.failed("status", classify(err))
 	}

@@ -50,7 +50,7 @@ func (o *Observer) ask(ctx context.Context, c *state.Cluster, pods []state.Pod) 
 	}
 	wg.Wait()
 	if speaker := choose(pods, a); speaker != "" {
-		a.list, a.etcd = askCluster(ctx, clients[speaker], a.etcd)
+		a.list, a.etcd = askCluster(ctx, clients[speaker], a)
 	} else {
 		a.etcd.Err = "no voter answers"
 	}
@@ -108,14 +108,17 @@ func choose(pods []state.Pod, a answers) types.UID {
 }
 
 // askCluster reads linearizably: each success proves that a majority serves.
-func askCluster(ctx context.Context, client etcd.Client, e state.Etcd) ([]etcd.Member, state.Etcd) {
+func askCluster(ctx context.Context, client etcd.Client, a answers) ([]etcd.Member, state.Etcd) {
+	e := a.etcd
 	var list etcd.MemberList
 	var found []etcd.Alarm
 	var listErr, readErr, alarmErr error
 	var wg sync.WaitGroup
 	wg.Go(func() { list, listErr = client.Members(ctx) })
 	wg.Go(func() { readErr = client.Read(ctx) })
-	wg.Go(func() { found, alarmErr = client.Alarms(ctx) })
+	if a.complaint() {
+		wg.Go(func() { found, alarmErr = client.Alarms(ctx) })
+	}
 	wg.Wait()
 	e.Serving = readErr == nil
 	for _, err := range []error{listErr, readErr, alarmErr} {
@@ -135,6 +138,17 @@ func askCluster(ctx context.Context, client etcd.Client, e state.Etcd) ([]etcd.M
 		e.Alarms = append(e.Alarms, state.Alarm{Type: string(alarm.Type), Member: nameOf(list.Members, alarm.MemberID)})
 	}
 	return list.Members, e
+}
+
+// complaint tells that a member reports an error: then alarms are asked for. Not otherwise: even a question for alarms
+// is an entry of the raft log (etcd server/etcdserver/v3_server.go, Alarm).
+func (a answers) complaint() bool {
+	for _, p := range a.probes {
+		if len(p.Errors) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // nameOf a member, or its ID when it has no name or is none any more.

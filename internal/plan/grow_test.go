@@ -173,12 +173,6 @@ func TestLearner(t *testing.T) {
 	}.run(t)
 }
 
-// again is a launch of an incarnation that was launched before.
-func again(l plan.Launch) plan.Launch {
-	l.First = false
-	return l
-}
-
 func sealedLearner() plan.Launch {
 	l := again(joining(3, 3, 0, 1, 2, 3))
 	l.Start = state.Start{InitialCluster: statetest.List(3), Existing: true, Sealed: true}

@@ -97,7 +97,13 @@ func launchOf(size, slot int) plan.Launch {
 func resumed(size, slot int) plan.Launch {
 	l := launchOf(size, slot)
 	l.Start = state.Start{InitialCluster: statetest.List(slot), Existing: true, Sealed: true, Voter: true}
+	return again(l)
+}
+
+// again is a launch of an incarnation that was launched before, on the volume that it has.
+func again(l plan.Launch) plan.Launch {
 	l.First = false
+	l.VolumeUID = types.UID("uid-volume-" + resources.FormatID(l.Incarnation.MemberID))
 	return l
 }
 

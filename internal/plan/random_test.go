@@ -6,6 +6,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
+	"github.com/quorate/quorate/internal/quorum"
 	"github.com/quorate/quorate/internal/state"
 	"github.com/quorate/quorate/internal/state/statetest"
 )
@@ -76,19 +77,28 @@ func (d *dice) bootstrap(b *statetest.Builder, size int) {
 	}
 }
 
-func (d *dice) learner(b *statetest.Builder, slot int) {
+// learner perhaps adds one to a cluster of this size, and a budget that is what a change of the membership needs, or not.
+func (d *dice) learner(b *statetest.Builder, size int) {
+	slot := size
 	if d.one(3) {
 		b.Learner(slot)
 		if !d.one(4) {
 			b.Launch(slot)
-			if !d.one(4) {
+			switch d.n(4) {
+			case 0:
+			case 1:
+				b.Member(slot, func(m *state.Member) { m.Pod.InitialCluster = statetest.List(slot, slot+1) })
+			default:
 				b.Run(slot).Seal(slot)
 			}
 			b.Member(slot, func(m *state.Member) { m.Pod.Voter = d.one(2) })
 		}
 	}
 	b.With(func(c *state.Cluster) {
-		c.Disruption = &state.DisruptionBudget{MinAvailable: d.n(8), Observed: !d.one(4), Expected: len(c.Members)}
+		c.Disruption = &state.DisruptionBudget{MinAvailable: size, Observed: !d.one(4), Expected: len(c.Members)}
+		if d.one(3) {
+			c.Disruption.MinAvailable = quorum.Majority(size + d.n(2))
+		}
 	})
 }
 

@@ -105,7 +105,7 @@ func TestSealedPodStartsWithItselfOnly(t *testing.T) {
 		"born sealed, whatever list came along": {
 			Pod(c, i, state.Start{InitialCluster: i.BootstrapList, Sealed: true}), self, "existing", true,
 		},
-		"sealed later": {changed(fresh(), func(p *corev1.Pod) { Seal(p, i) }), self, "existing", true},
+		"sealed later": {changed(fresh(), func(p *corev1.Pod) { Seal(p, i, 0) }), self, "existing", true},
 		"sealed by a new start": {
 			changed(fresh(), func(p *corev1.Pod) { SetStart(p, state.Start{Sealed: true}) }), self, "existing", true,
 		},

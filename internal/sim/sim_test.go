@@ -165,10 +165,11 @@ func scale(w *world, replicas int32) {
 	must(w.store.update(c, false))
 }
 
-// put writes through any member that serves.
+// put writes through any member that serves. Before the cluster has formed no client has an address.
 func put(w *world) {
 	for _, pod := range all[*corev1.Pod](w.store) {
-		if w.partitioned[pod.Spec.NodeName] {
+		state, _ := w.etcd.State(string(pod.UID))
+		if w.partitioned[pod.Spec.NodeName] || w.formed == 0 || state.ClusterID != w.formed {
 			continue
 		}
 		w.puts++

@@ -193,4 +193,3 @@ func TestTheCheckForLostWritesFindsADeletedKey(t *testing.T) {
 		t.Errorf("the check says %v, want that a key is missing", err)
 	}
 }
-

@@ -46,7 +46,8 @@ func (c *Cluster) loadState() (State, bool, error) {
 	}
 	var state State
 	if err := json.Unmarshal(content, &state); err != nil {
-		return State{}, false, fmt.Errorf("read the cluster's state %s (\"kube down\" removes a damaged one): %w", c.Layout.StateFile(), err)
+		return State{}, false, fmt.Errorf("read the cluster's state %s (\"kube down\" removes a damaged one): %w",
+			c.Layout.StateFile(), err)
 	}
 	return state, true, nil
 }

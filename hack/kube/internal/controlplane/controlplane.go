@@ -62,7 +62,8 @@ func (c ControlPlane) Prepare() error {
 		return fmt.Errorf("prepare the control plane: %w", err)
 	}
 	resolv := "nameserver " + c.Ranges.DNSService().String() + "\nsearch svc.cluster.local cluster.local\noptions ndots:5\n"
-	if err := os.WriteFile(filepath.Join(c.Layout.Config(), "resolv.conf"), []byte(resolv), 0o644); err != nil {
+	resolvFile := filepath.Join(c.Layout.Config(), "resolv.conf")
+	if err := os.WriteFile(resolvFile, []byte(resolv), 0o644); err != nil {
 		return fmt.Errorf("prepare the control plane: %w", err)
 	}
 	if err := c.issueCertificates(); err != nil {

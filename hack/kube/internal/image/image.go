@@ -115,7 +115,8 @@ func layer(spec Spec) ([]byte, error) {
 			return nil, err
 		}
 	}
-	files := slices.SortedFunc(slices.Values(spec.Files), func(a, b File) int { return strings.Compare(a.Target, b.Target) })
+	byTarget := func(a, b File) int { return strings.Compare(a.Target, b.Target) }
+	files := slices.SortedFunc(slices.Values(spec.Files), byTarget)
 	for _, file := range files {
 		if err := addFile(archive, file); err != nil {
 			return nil, err

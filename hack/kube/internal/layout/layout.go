@@ -22,7 +22,8 @@ type Layout struct {
 	Cache string
 }
 
-// FromEnvironment reads QUORATE_KUBE_DIR and QUORATE_CACHE, with /var/lib/quorate-kube and ~/.cache/quorate as defaults.
+// FromEnvironment reads QUORATE_KUBE_DIR and QUORATE_CACHE, whose defaults are /var/lib/quorate-kube and
+// ~/.cache/quorate.
 func FromEnvironment() (Layout, error) {
 	dir := os.Getenv("QUORATE_KUBE_DIR")
 	if dir == "" {

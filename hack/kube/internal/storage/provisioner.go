@@ -58,6 +58,7 @@ const nodeAnnotation = "quorate.dev/node"
 
 func (p Provisioner) persistentVolume(options controller.ProvisionOptions, size int64) *corev1.PersistentVolume {
 	mode := corev1.PersistentVolumeFilesystem
+	capacity := corev1.ResourceList{corev1.ResourceStorage: *resource.NewQuantity(size, resource.BinarySI)}
 	node := options.SelectedNodeName
 	return &corev1.PersistentVolume{
 		ObjectMeta: metav1.ObjectMeta{
@@ -65,7 +66,7 @@ func (p Provisioner) persistentVolume(options controller.ProvisionOptions, size 
 			Annotations: map[string]string{nodeAnnotation: node},
 		},
 		Spec: corev1.PersistentVolumeSpec{
-			Capacity:                      corev1.ResourceList{corev1.ResourceStorage: *resource.NewQuantity(size, resource.BinarySI)},
+			Capacity:                      capacity,
 			AccessModes:                   options.PVC.Spec.AccessModes,
 			PersistentVolumeReclaimPolicy: *options.StorageClass.ReclaimPolicy,
 			VolumeMode:                    &mode,

@@ -1,0 +1,152 @@
+// Command bench measures the operator on a real Kubernetes against the floor: the same Pods and volumes, written by
+// hand. Floor and operator take turns in one run and are observed by the same code, through etcd itself.
+//
+//	make bench                                        all of it, with Kubernetes and operator brought up before
+//	go run ./test/bench -repeats 2 -only create       on a Kubernetes with the operator that is up
+//
+// It needs the local Kubernetes, since it speaks to Pods directly and reads the API server's audit log. Nothing else
+// should run on the machine meanwhile.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/quorate/quorate/api/v1alpha1"
+	"github.com/quorate/quorate/internal/resources"
+)
+
+// What can be measured.
+const (
+	partCreate = "create"
+	partKill   = "kill"
+	partScale  = "scale"
+	partRest   = "rest"
+)
+
+type options struct {
+	repeats int
+	parts   []string
+	version string
+	size    resource.Quantity
+	rest    time.Duration
+	single  int
+	triple  int
+	json    string
+	enforce bool
+}
+
+func main() {
+	if len(os.Args) == 3 && os.Args[1] == serviceProbeCommand {
+		os.Exit(serviceProbe(os.Args[2]))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	r, err := measure(ctx, o)
+	if err != nil {
+		return err
+	}
+	if err := r.print(os.Stdout); err != nil {
+		return err
+	}
+	if err := r.write(o.json); err != nil {
+		return err
+	}
+	if missed := r.missed(); o.enforce && len(missed) > 0 {
+		return fmt.Errorf("missed: %s", strings.Join(missed, "; "))
+	}
+	return nil
+}
+
+func parse(args []string) (options, error) {
+	parts := []string{partCreate, partKill, partScale, partRest}
+	o := options{}
+	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
+	fs.IntVar(&o.repeats, "repeats", 5, "how often floor and operator are measured")
+	only := fs.String("only", strings.Join(parts, ","), "comma-separated parts to measure")
+	fs.StringVar(&o.version, "version", "3.6.16", "etcd version, of 3.6 or 3.7")
+	size := fs.String("size", "1Gi", "size of each volume")
+	fs.DurationVar(&o.rest, "rest", 5*time.Minute, "how long clusters at rest are watched")
+	fs.IntVar(&o.single, "single", 17, "clusters of one member at rest")
+	fs.IntVar(&o.triple, "triple", 3, "clusters of three members at rest")
+	fs.StringVar(&o.json, "json", "bin/bench.json", "file for the results, below the checkout's top directory")
+	fs.BoolVar(&o.enforce, "enforce", false, "exit with an error when a target is missed")
+	if err := fs.Parse(args); err != nil {
+		return o, err
+	}
+	o.parts = strings.Split(*only, ",")
+	var err error
+	if o.size, err = resource.ParseQuantity(*size); err != nil {
+		return o, fmt.Errorf("-size %q: %w", *size, err)
+	}
+	for _, part := range o.parts {
+		if !slices.Contains(parts, part) {
+			return o, fmt.Errorf("-only: %q is none of %s", part, strings.Join(parts, ", "))
+		}
+	}
+	switch {
+	case fs.NArg() > 0:
+		err = fmt.Errorf("unknown argument %q: bench takes flags only", fs.Arg(0))
+	case o.repeats < 1:
+		err = fmt.Errorf("-repeats is %d: at least 1 is needed", o.repeats)
+	case !regexp.MustCompile(`^3\.[67]\.\d+$`).MatchString(o.version):
+		err = fmt.Errorf("-version is %q: give a full release of 3.6 or 3.7, such as 3.6.16", o.version)
+	case o.size.Cmp(resource.MustParse("300Mi")) < 0:
+		err = fmt.Errorf("-size is %s: XFS needs at least 300Mi", o.size.String())
+	case o.rest <= 0:
+		err = fmt.Errorf("-rest is %s: give a positive duration, or leave %s out of -only", o.rest, partRest)
+	case o.single < 0 || o.triple < 0 || o.single+o.triple == 0:
+		err = fmt.Errorf("-single is %d and -triple %d: at least one cluster is needed", o.single, o.triple)
+	}
+	return o, err
+}
+
+func (o options) wants(parts ...string) bool {
+	return slices.ContainsFunc(parts, func(p string) bool { return slices.Contains(o.parts, p) })
+}
+
+// cluster is the EtcdCluster that is measured. Its volumes go with it.
+func (o options) cluster(namespace, name string, replicas int) *v1alpha1.EtcdCluster {
+	return &v1alpha1.EtcdCluster{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec: v1alpha1.EtcdClusterSpec{
+			Replicas: new(int32(replicas)),
+			Version:  &o.version,
+			Storage:  v1alpha1.StorageSpec{Size: &o.size, ReclaimPolicy: new(v1alpha1.ReclaimDelete)},
+		},
+	}
+}
+
+// manifest is the same cluster by hand.
+func (o options) manifest(namespace, name string) manifest {
+	return manifest{
+		Namespace: namespace, Cluster: name, Version: o.version, Size: o.size.String(),
+		Quota: resources.QuotaBackendBytes(o.cluster(namespace, name, 1)),
+	}
+}

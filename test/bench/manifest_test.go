@@ -1,0 +1,153 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/quorate/quorate/api/v1alpha1"
+	"github.com/quorate/quorate/internal/resources"
+	"github.com/quorate/quorate/internal/state"
+)
+
+// comparable strips what is a matter of names, and of how the operator passes the bootstrap's list to etcd.
+func comparable(pod *corev1.Pod) corev1.PodSpec {
+	spec := pod.Spec.DeepCopy()
+	spec.Volumes[0].PersistentVolumeClaim.ClaimName = ""
+	spec.DNSPolicy = ""
+	for i := range spec.Affinity.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution {
+		spec.Affinity.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution[i].PodAffinityTerm.LabelSelector = nil
+	}
+	c := &spec.Containers[0]
+	for i := range c.Ports {
+		c.Ports[i].Protocol = ""
+	}
+	for _, p := range []*corev1.Probe{c.StartupProbe, c.ReadinessProbe} {
+		p.HTTPGet.Scheme = ""
+	}
+	c.Env = slices.DeleteFunc(c.Env, func(e corev1.EnvVar) bool { return strings.HasPrefix(e.Name, "INITIAL_CLUSTER") })
+	for i, arg := range c.Args {
+		name, _, _ := strings.Cut(arg, "=")
+		switch name {
+		case "--initial-cluster", "--initial-cluster-state", "--initial-cluster-token", "--advertise-client-urls":
+			c.Args[i] = name
+		}
+	}
+	return *spec
+}
+
+func TestFloorIsWhatTheOperatorMakes(t *testing.T) {
+	for _, version := range []string{"3.6.16", "3.7.3"} {
+		t.Run(version, func(t *testing.T) {
+			o := options{version: version, size: resource.MustParse("1Gi")}
+			floor, err := o.manifest("ns", "demo").bootstrap(3)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cluster := o.cluster("ns", "demo", 3)
+			if got := len(floor.Pods); got != 3 {
+				t.Fatalf("the floor has %d Pods, want 3", got)
+			}
+			for slot, pod := range floor.Pods {
+				i := state.Incarnation{
+					Slot: slot, MemberID: 1, Version: version, PeerURL: resources.PeerURL("ns", "demo", slot),
+				}
+				want := comparable(resources.Pod(cluster, i, state.Start{Voter: true}))
+				if diff := cmp.Diff(want, comparable(pod)); diff != "" {
+					t.Errorf("Pod %s (-operator +floor):\n%s", pod.Name, diff)
+				}
+				volume := resources.Volume(cluster, i).Spec
+				if diff := cmp.Diff(volume, floor.Claims[slot].Spec); diff != "" {
+					t.Errorf("volume of %s (-operator +floor):\n%s", pod.Name, diff)
+				}
+			}
+			compareServices(t, resources.PeerService(cluster), floor.Service)
+		})
+	}
+}
+
+func compareServices(t *testing.T, operator, floor *corev1.Service) {
+	t.Helper()
+	if floor.Name != operator.Name || floor.Spec.ClusterIP != operator.Spec.ClusterIP ||
+		floor.Spec.PublishNotReadyAddresses != operator.Spec.PublishNotReadyAddresses ||
+		len(floor.Spec.Ports) != len(operator.Spec.Ports) {
+		t.Errorf("Service (-operator +floor):\n%s", cmp.Diff(operator.Spec, floor.Spec))
+	}
+}
+
+func TestFloorListsItsMembers(t *testing.T) {
+	m := options{version: "3.6.16", size: resource.MustParse("1Gi")}.manifest("ns", "demo")
+	first, err := m.bootstrap(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := m.joining(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const zero, one = "demo-0=http://demo-0.demo-peers.ns.svc:2380", "demo-1=http://demo-1.demo-peers.ns.svc:2380"
+	for name, tc := range map[string]struct {
+		pods []*corev1.Pod
+		want []string
+	}{
+		"demo-0": {first.Pods, []string{"--initial-cluster=" + zero, "--initial-cluster-state=new"}},
+		"demo-1": {second.Pods, []string{"--initial-cluster=" + zero + "," + one, "--initial-cluster-state=existing"}},
+	} {
+		if len(tc.pods) != 1 || tc.pods[0].Name != name {
+			t.Fatalf("want one Pod %s, got %d", name, len(tc.pods))
+		}
+		for _, want := range tc.want {
+			if !slices.Contains(tc.pods[0].Spec.Containers[0].Args, want) {
+				t.Errorf("%s lacks %s: %q", name, want, tc.pods[0].Spec.Containers[0].Args)
+			}
+		}
+	}
+}
+
+func TestOptionsAreRefused(t *testing.T) {
+	for args, want := range map[string]string{
+		"-repeats=0":           "-repeats",
+		"-version=3.5.35":      "-version",
+		"-version=3.6":         "-version",
+		"-size=50Mi":           "-size",
+		"-size=big":            "-size",
+		"-only=create,destroy": "destroy",
+		"-rest=-1m":            "-rest",
+		"-single=0 -triple=0":  "-single",
+		"surplus":              "surplus",
+	} {
+		if _, err := parse(strings.Fields(args)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error is %v, want one that contains %q", args, err, want)
+		}
+	}
+	if o, err := parse(nil); err != nil || o.repeats != 5 || o.rest.Minutes() != 5 || o.single+o.triple != 20 {
+		t.Errorf("defaults are %+v, %v; want 5 repeats, 5 min and 20 clusters", o, err)
+	}
+}
+
+func TestMilestonesAreReadFromObjects(t *testing.T) {
+	sealed := map[string]string{resources.AnnotationInitialClusterState: "existing"}
+	p := picture{
+		pods: []corev1.Pod{
+			{ObjectMeta: metav1.ObjectMeta{Annotations: sealed}, Spec: corev1.PodSpec{NodeName: "a"}},
+			{ObjectMeta: metav1.ObjectMeta{Annotations: sealed}, Spec: corev1.PodSpec{NodeName: "b"}},
+			{Spec: corev1.PodSpec{NodeName: "b"}},
+		},
+		cluster: &v1alpha1.EtcdCluster{},
+	}
+	got := map[string]bool{}
+	for _, m := range milestones(3) {
+		got[m.name] = m.reached(p)
+	}
+	want := map[string]bool{milestonePods: true, milestoneScheduled: true}
+	for name, reached := range got {
+		if reached != want[name] {
+			t.Errorf("milestone %q: reached is %t, want %t", name, reached, want[name])
+		}
+	}
+}

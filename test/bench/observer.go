@@ -1,0 +1,242 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/quorate/quorate/internal/resources"
+)
+
+const (
+	// tick is the time between two looks, and so the resolution of every time that is measured.
+	tick = 20 * time.Millisecond
+	// patience bounds every wait for one thing to happen.
+	patience = 3 * time.Minute
+	// callTimeout bounds a call to a member that does not answer, before it is asked anew.
+	callTimeout = 2 * time.Second
+)
+
+// observer asks the members of the one cluster of a namespace, each at its Pod's address. All Pods of the namespace
+// are members.
+type observer struct {
+	pods      client.Reader // a cache: it is read in every tick
+	namespace string
+
+	mu    sync.Mutex
+	conns map[types.UID]connection
+}
+
+// connection is to one member. Its maintenance calls use the one connection: clientv3's own dial for every Status.
+type connection struct {
+	*clientv3.Client
+	maintenance clientv3.Maintenance
+}
+
+func newObserver(pods client.Reader, namespace string) *observer {
+	return &observer{pods: pods, namespace: namespace, conns: map[types.UID]connection{}}
+}
+
+func (o *observer) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for uid, c := range o.conns {
+		_ = c.Close() // always reports that its own context has ended
+		delete(o.conns, uid)
+	}
+}
+
+// dial is connected to the Pod's member as soon as that serves: with the usual back-off of a second, the time at which
+// a member is seen would be that of the next attempt.
+func (o *observer) dial(pod *corev1.Pod) (connection, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if c, found := o.conns[pod.UID]; found {
+		return c, nil
+	}
+	address := net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(resources.ClientPort))
+	c, err := dialEtcd("http://" + address)
+	if err != nil {
+		return connection{}, fmt.Errorf("connect to member %s: %w", pod.Name, err)
+	}
+	conn := connection{c, clientv3.NewMaintenanceFromMaintenanceClient(
+		clientv3.RetryMaintenanceClient(c, c.ActiveConnection()), c)}
+	o.conns[pod.UID] = conn
+	return conn, nil
+}
+
+func dialEtcd(endpoint string) (*clientv3.Client, error) {
+	return clientv3.New(clientv3.Config{
+		Endpoints: []string{endpoint},
+		Logger:    zap.NewNop(),
+		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: tick, Multiplier: 1, MaxDelay: tick},
+			MinConnectTimeout: callTimeout,
+		})},
+	})
+}
+
+// list are the Pods as the cache has them.
+func (o *observer) list(ctx context.Context) ([]corev1.Pod, error) {
+	var pods corev1.PodList
+	if err := o.pods.List(ctx, &pods, client.InNamespace(o.namespace)); err != nil {
+		return nil, fmt.Errorf("list Pods: %w", err)
+	}
+	return pods.Items, nil
+}
+
+// wanted is what a wait is for.
+type wanted struct {
+	what string
+	// pods chooses whom to ask; with a reason, nobody is asked yet.
+	pods func([]corev1.Pod) (ask []corev1.Pod, missing string)
+	// etcd is what one of them has to answer.
+	etcd func(context.Context, connection) error
+}
+
+// await returns when one of the Pods has answered as wanted. Each is asked again a tick after its last answer, and none
+// has to wait for another one that does not answer.
+func (o *observer) await(ctx context.Context, w wanted) (time.Time, error) {
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	type answer struct {
+		pod *corev1.Pod
+		err error
+		at  time.Time
+	}
+	answers, asked := make(chan answer), map[types.UID]bool{}
+	last := errors.New("there is no Pod with an address")
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		pods, err := o.list(ctx)
+		if err != nil {
+			return time.Time{}, fmt.Errorf("wait for %s: %w", w.what, err)
+		}
+		ask, missing := w.pods(pods)
+		if missing != "" {
+			ask, last = nil, errors.New(missing)
+		}
+		for _, pod := range ask {
+			if pod.Status.PodIP == "" || asked[pod.UID] {
+				continue
+			}
+			asked[pod.UID] = true
+			go func() {
+				err := o.ask(ctx, &pod, w.etcd)
+				select {
+				case answers <- answer{&pod, err, time.Now()}:
+				case <-ctx.Done():
+				}
+			}()
+		}
+		select {
+		case <-ticker.C:
+		case a := <-answers:
+			asked[a.pod.UID] = false
+			if a.err == nil && missing == "" {
+				return a.at, nil
+			}
+			if a.err != nil {
+				last = fmt.Errorf("member %s: %w", a.pod.Name, a.err)
+			}
+			<-ticker.C
+		case <-ctx.Done():
+			return time.Time{}, fmt.Errorf("after %s still no %s: %w (%w)",
+				time.Since(start).Round(time.Second), w.what, last, ctx.Err())
+		}
+	}
+}
+
+func (o *observer) ask(ctx context.Context, pod *corev1.Pod, etcd func(context.Context, connection) error) error {
+	c, err := o.dial(pod)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return etcd(ctx, c)
+}
+
+// anyPod asks all Pods.
+func anyPod(pods []corev1.Pod) ([]corev1.Pod, string) { return pods, "" }
+
+// exactly waits until there are so many Pods, those that are ending included.
+func exactly(count int) func([]corev1.Pod) ([]corev1.Pod, string) {
+	return func(pods []corev1.Pod) ([]corev1.Pod, string) {
+		if len(pods) != count {
+			return nil, fmt.Sprintf("there are %d Pods, want %d", len(pods), count)
+		}
+		return pods, ""
+	}
+}
+
+// voters is a linearizable list of so many voters, all started, and a linearizable read.
+func voters(count int) func(context.Context, connection) error {
+	return func(ctx context.Context, c connection) error {
+		list, err := c.MemberList(ctx)
+		if err != nil {
+			return err
+		}
+		started := 0
+		for _, m := range list.Members {
+			if !m.IsLearner && len(m.ClientURLs) > 0 {
+				started++
+			}
+		}
+		if started != count || len(list.Members) != count {
+			return fmt.Errorf("%d members are listed, %d of them started voters; want %d", len(list.Members), started, count)
+		}
+		_, err = c.Get(ctx, "/bench")
+		return err
+	}
+}
+
+// member is a member with what it answered about itself.
+type member struct {
+	pod    corev1.Pod
+	conn   connection
+	status *clientv3.StatusResponse
+}
+
+// leader asks all members, which must all answer, and returns the one that leads, and one of the others.
+func (o *observer) leader(ctx context.Context) (leader, follower member, err error) {
+	pods, err := o.list(ctx)
+	if err != nil {
+		return member{}, member{}, err
+	}
+	for _, pod := range pods {
+		m := member{pod: pod}
+		err := o.ask(ctx, &pod, func(ctx context.Context, c connection) error {
+			var err error
+			m.conn = c
+			m.status, err = c.maintenance.Status(ctx, "")
+			return err
+		})
+		switch {
+		case err != nil:
+			return member{}, member{}, fmt.Errorf("status of member %s: %w", pod.Name, err)
+		case m.status.Leader == m.status.Header.MemberId:
+			leader = m
+		default:
+			follower = m
+		}
+	}
+	if leader.status == nil || len(pods) > 1 && follower.status == nil {
+		return member{}, member{}, fmt.Errorf("none of the %d members leads, or none follows", len(pods))
+	}
+	return leader, follower, nil
+}
