@@ -51,13 +51,14 @@ func parse(args []string) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("quorate", flag.ContinueOnError)
 	fs.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", "address of the metrics endpoint; 0 turns it off")
-	fs.BoolVar(&o.metricsSecure, "metrics-secure", true, "serve metrics over HTTPS to authenticated and authorised clients")
+	fs.BoolVar(&o.metricsSecure, "metrics-secure", true, "serve metrics over HTTPS to authorised clients")
 	fs.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz")
 	fs.BoolVar(&o.leaderElect, "leader-elect", false, "let only one of several operators act")
 	fs.StringVar(&o.leaseNamespace, "leader-election-namespace", "", "namespace of the Lease; default: the operator's own")
 	fs.StringVar(&o.namespaces, "namespaces", os.Getenv("WATCH_NAMESPACE"),
 		"comma-separated namespaces to watch; default: all (WATCH_NAMESPACE)")
-	fs.StringVar(&o.DefaultVersion, "default-etcd-version", defaultEtcdVersion, "etcd version of new clusters without spec.version")
+	fs.StringVar(&o.DefaultVersion, "default-etcd-version", defaultEtcdVersion,
+		"etcd version of new clusters without spec.version")
 	fs.BoolVar(&o.Nodes, "nodes", true, "read nodes, to tell a failed node from a deleted Pod; needs a ClusterRole")
 	fs.IntVar(&o.Workers, "workers", 8, "clusters that are reconciled at the same time")
 	o.log.BindFlags(fs)

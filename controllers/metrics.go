@@ -1,6 +1,8 @@
 package controllers
 
 import (
+	"slices"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -27,7 +29,8 @@ type Metrics struct {
 // NewMetrics registers the metrics.
 func NewMetrics(registry prometheus.Registerer) *Metrics {
 	cluster := []string{"namespace", "name"}
-	member := append(append([]string{}, cluster...), "member")
+	member := append(slices.Clone(cluster), "member")
+	reason := append(slices.Clone(cluster), "reason")
 	gauge := func(name, help string, labels []string) *prometheus.GaugeVec {
 		g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "quorate", Name: name, Help: help}, labels)
 		registry.MustRegister(g)
@@ -40,12 +43,13 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		required:  gauge("cluster_required_voters", "Healthy voters that a majority needs.", cluster),
 		wanted:    gauge("cluster_wanted_voters", "Voting members that the spec asks for.", cluster),
 		paused:    gauge("cluster_paused", "1 when spec.paused is set.", cluster),
-		blocked:   gauge("cluster_blocked", "1 for each reason that the operator waits for.", append(append([]string{}, cluster...), "reason")),
+		blocked:   gauge("cluster_blocked", "1 for each reason that the operator waits for.", reason),
 		dbSize:    gauge("member_db_size_bytes", "Size of the member's database file.", member),
 		dbInUse:   gauge("member_db_size_in_use_bytes", "Bytes of the member's database file that hold data.", member),
 		applied:   gauge("member_applied_index", "Raft index that the member has applied.", member),
 		steps: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: "quorate", Name: "steps_total", Help: "Steps that the operator executed, by kind and result (done, later, failed).",
+			Namespace: "quorate", Name: "steps_total",
+			Help: "Steps that the operator executed, by kind and result (done, later, failed).",
 		}, []string{"step", "result"}),
 	}
 	registry.MustRegister(m.steps)

@@ -111,7 +111,8 @@ func SetupWithManager(mgr ctrl.Manager, pool *etcd.Pool, opts Options) error {
 		}).
 		WatchesRawSource(source.Channel(changes.out, &handler.EnqueueRequestForObject{}))
 	for _, obj := range []client.Object{
-		&corev1.Pod{}, &corev1.PersistentVolumeClaim{}, &corev1.Service{}, &corev1.ConfigMap{}, &policyv1.PodDisruptionBudget{},
+		&corev1.Pod{}, &corev1.PersistentVolumeClaim{}, &corev1.Service{}, &corev1.ConfigMap{},
+		&policyv1.PodDisruptionBudget{},
 	} {
 		b = b.Watches(obj, byLabel)
 	}

@@ -90,8 +90,8 @@ func members(c *state.Cluster) []v1alpha1.MemberStatus {
 	var list []v1alpha1.MemberStatus
 	for _, m := range c.Members {
 		st := v1alpha1.MemberStatus{
-			Name: m.Name, ID: ptr.To(resources.FormatID(m.ID)), Role: role(c, m), Health: v1alpha1.MemberHealth(m.Health.String()),
-			Message: nilWhenEmpty(truncate(m.Reason, 1000)),
+			Name: m.Name, ID: ptr.To(resources.FormatID(m.ID)), Role: role(c, m),
+			Health: v1alpha1.MemberHealth(m.Health.String()), Message: nilWhenEmpty(truncate(m.Reason, 1000)),
 		}
 		if m.Volume != nil {
 			st.Volume, st.Version = &m.Volume.Name, nilWhenEmpty(m.Volume.Version)
@@ -199,7 +199,8 @@ func degraded(c *state.Cluster, blocked []plan.Blocked) metav1.Condition {
 		cond.Reason, cond.Message = v1alpha1.ReasonMemberUnhealthy, unhealthy(c)
 		return cond
 	}
-	cond.Status, cond.Reason, cond.Message = metav1.ConditionFalse, v1alpha1.ReasonAllMembersHealthy, "no member is known to be unhealthy"
+	cond.Status, cond.Reason = metav1.ConditionFalse, v1alpha1.ReasonAllMembersHealthy
+	cond.Message = "no member is known to be unhealthy"
 	if !c.Formed() {
 		cond.Reason, cond.Message = v1alpha1.ReasonBootstrapping, "no quorum has been seen yet"
 	}

@@ -40,7 +40,8 @@ func createLatch(ctx context.Context, w *writer, l state.Latch) error {
 		return err
 	}
 	var seen corev1.ConfigMap
-	if liveErr := w.live.Get(ctx, clientKey(w.cluster.Namespace, resources.LatchName(w.cluster.Name)), &seen); liveErr != nil {
+	key := clientKey(w.cluster.Namespace, resources.LatchName(w.cluster.Name))
+	if liveErr := w.live.Get(ctx, key, &seen); liveErr != nil {
 		return fmt.Errorf("read the latch: %w", liveErr)
 	}
 	if seen.Labels[resources.LabelCluster] != w.cluster.Name {

@@ -56,7 +56,9 @@ func recordLaunched(ctx context.Context, w *writer, c *state.Cluster, ids []uint
 	if len(ids) == 0 {
 		return &latch, nil
 	}
-	latch.Launched = slices.DeleteFunc(slices.Clone(latch.Launched), func(id uint64) bool { return c.MemberByID(id) == nil })
+	latch.Launched = slices.DeleteFunc(slices.Clone(latch.Launched), func(id uint64) bool {
+		return c.MemberByID(id) == nil
+	})
 	latch.Launched = append(latch.Launched, ids...)
 	cm := resources.Latch(w.cluster, latch)
 	if err := w.update(ctx, cm); err != nil {

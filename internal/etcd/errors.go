@@ -35,7 +35,7 @@ func classify(err error) error {
 }
 
 // classifyAdd is for an addition, where "member not found" means that the new ID was removed before: it depends on the
-// peer URL and the second (etcd server/etcdserver/api/v3rpc/util.go maps ErrIDRemoved to it), so the next second will do.
+// peer URL and the second (etcd server/etcdserver/api/v3rpc/util.go maps ErrIDRemoved to it), so the next second does.
 func classifyAdd(err error) error {
 	if errors.Is(err, rpctypes.ErrMemberNotFound) {
 		return fmt.Errorf("%w: the ID for this second was removed before: %w", ErrLater, err)

@@ -154,7 +154,7 @@ func TestAnswersOfEtcdAreGivenTheirMeaning(t *testing.T) {
 			c := clientOf(t, startServer(t, &server{fail: test.answer}))
 			err := callNamed(t, test.call)(context.Background(), c)
 			for _, meaning := range meanings {
-				if got, want := errors.Is(err, meaning), meaning == test.want; got != want {
+				if got, want := errors.Is(err, meaning), errors.Is(test.want, meaning); got != want {
 					t.Errorf("errors.Is(%q, %q) = %v, want %v", err, meaning, got, want)
 				}
 			}

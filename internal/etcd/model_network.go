@@ -27,7 +27,7 @@ func (m *Model) connected(a, b *process) bool {
 	return a == b || m.linked(a, b) && !a.disk.view.hasRemoved(b.disk.member) && !b.disk.view.hasRemoved(a.disk.member)
 }
 
-// peerTimeout is how long a member takes to notice that nothing arrives from a peer any more (rafthttp.ConnReadTimeout).
+// peerTimeout is how long a member takes to notice that nothing comes from a peer any more (rafthttp.ConnReadTimeout).
 // The end of a process is noticed at once.
 const peerTimeout = 5 * time.Second
 

@@ -119,7 +119,7 @@ func wantOutcome(t *testing.T, want, got error) {
 		t.Fatalf("got error %v, want %v", got, want)
 	}
 	for _, s := range sentinels {
-		if errors.Is(got, s) != (want == s) {
+		if errors.Is(got, s) != errors.Is(want, s) {
 			t.Errorf("got error %v, want %v", got, want)
 		}
 	}

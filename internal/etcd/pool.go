@@ -15,7 +15,7 @@ var errPoolClosed = errors.New("the pool of etcd clients is closed")
 type PoolOptions struct {
 	// Credentials returns the TLS configuration for the members of a cluster ("namespace/name"), or nil for plain text.
 	// It is asked once for every client that is made; Retain(cluster, nil) drops the clients made with older ones.
-	// The pool sets ServerName on a copy. With TLS a Target needs a ServerName. A nil function means plain text everywhere.
+	// The pool sets ServerName on a copy. With TLS a Target needs a ServerName. A nil function means plain text.
 	Credentials func(cluster string) (*tls.Config, error)
 }
 

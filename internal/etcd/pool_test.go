@@ -142,7 +142,7 @@ func TestAServerThatClosesEveryConnectionIsNotDialledInALoop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
+	defer func() { _ = listener.Close() }()
 	var accepted atomic.Int64
 	go func() {
 		for conn, err := listener.Accept(); err == nil; conn, err = listener.Accept() {

@@ -129,5 +129,6 @@ func attach(c *state.Cluster, o objects) {
 // listedElsewhere tells that etcd lists the ID at a peer URL that is not the slot's: somebody moved it. What it runs on
 // is no leftover.
 func listedElsewhere(c *state.Cluster, id uint64) bool {
-	return c.MemberByID(id) != nil || slices.ContainsFunc(c.Etcd.Foreign, func(f state.ForeignMember) bool { return f.ID == id })
+	elsewhere := func(f state.ForeignMember) bool { return f.ID == id }
+	return c.MemberByID(id) != nil || slices.ContainsFunc(c.Etcd.Foreign, elsewhere)
 }

@@ -32,7 +32,9 @@ type Observer struct {
 
 // Observe makes one observation, reading Kubernetes through reader: the cache, or the API server itself before
 // something irreversible. An error means that Kubernetes could not be read; etcd's silence is part of the observation.
-func (o *Observer) Observe(ctx context.Context, reader client.Reader, obj *v1alpha1.EtcdCluster) (*state.Cluster, error) {
+func (o *Observer) Observe(
+	ctx context.Context, reader client.Reader, obj *v1alpha1.EtcdCluster,
+) (*state.Cluster, error) {
 	c := &state.Cluster{Now: o.Now(), Object: obj, DefaultVersion: o.DefaultVersion}
 	objects, err := o.read(ctx, reader, c)
 	if err != nil {

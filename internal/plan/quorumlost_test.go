@@ -82,7 +82,7 @@ func TestQuorumLost(t *testing.T) {
 			cluster: statetest.Formed(3).NoPod(0, 1, 2).NoVolume(0, 1, 2).Unlisted().With(func(c *state.Cluster) {
 				c.Leftovers.Foreign = []state.ForeignObject{{Kind: "PersistentVolumeClaim", Name: "demo-0-1", Problem: "no version"}}
 			}),
-			blocked: []string{"OwnershipConflict: PersistentVolumeClaim demo-0-1", "QuorumLost: no member whose volume can be read is left"},
+			blocked: []string{"OwnershipConflict: PersistentVolumeClaim demo-0-1", "QuorumLost: no member is left whose Pod or volume can be used"},
 		},
 	}.run(t)
 }

@@ -19,8 +19,8 @@ func bootstrap(w *walk) {
 	case c.Latch == nil && len(c.Members) > 0:
 		restoreLatch(w)
 	case c.Latch == nil && len(c.Leftovers.Pods)+len(unretired(c.Leftovers.Volumes)) > 0:
-		w.block(everything, v1alpha1.ReasonResuming, "the record of the bootstrap is lost, and Pods or volumes of this cluster "+
-			"are left that do not fit together: delete those that are not wanted")
+		w.block(everything, v1alpha1.ReasonResuming, "the record of the bootstrap is lost, and Pods or volumes of this "+
+			"cluster are left that do not fit together: delete those that are not wanted")
 	case c.Latch == nil:
 		w.propose(creation, CreateLatch{Size: c.Replicas(), Version: c.Version()}, v1alpha1.ReasonBootstrapping,
 			fmt.Sprintf("a new cluster of %d members starts with etcd %s", c.Replicas(), c.Version()))
@@ -54,8 +54,8 @@ func restoreLatch(w *walk) {
 		}
 	}
 	if len(records) > 1 {
-		w.block(everything, v1alpha1.ReasonWrongClusterID, fmt.Sprintf("the record of the bootstrap is lost and the data that "+
-			"is left comes from %d different bootstraps: delete the volumes that are not wanted", len(records)))
+		w.block(everything, v1alpha1.ReasonWrongClusterID, fmt.Sprintf("the record of the bootstrap is lost and the data "+
+			"that is left comes from %d different bootstraps: delete the volumes that are not wanted", len(records)))
 		return
 	}
 	for o := range records {

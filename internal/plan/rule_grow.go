@@ -100,7 +100,8 @@ func missingPod(w *walk) {
 
 func onNode(c *state.Cluster, node string) string {
 	if n, known := c.Nodes[node]; known && !n.Ready {
-		return " on node " + node + ", which is not ready: when it is off for good, taint it node.kubernetes.io/out-of-service"
+		return " on node " + node + ", which is not ready: when it is off for good, taint it " +
+			"node.kubernetes.io/out-of-service"
 	}
 	return ""
 }

@@ -44,8 +44,8 @@ func ownership(w *walk) {
 	for _, o := range w.c.Leftovers.Foreign {
 		names = append(names, o.String())
 	}
-	w.block(0, v1alpha1.ReasonOwnershipConflict, "waiting until these objects, which belong to something else or cannot be "+
-		"read, are gone or mended: "+strings.Join(names, ", "))
+	w.block(0, v1alpha1.ReasonOwnershipConflict, "waiting until these objects, which belong to something else or cannot "+
+		"be read, are gone or mended: "+strings.Join(names, ", "))
 	if !w.c.Formed() {
 		w.end()
 	}
@@ -99,8 +99,8 @@ func wrongClusterID(w *walk) {
 	if len(w.c.Etcd.WrongClusterID) == 0 || !w.c.Formed() {
 		return
 	}
-	w.block(everything, v1alpha1.ReasonWrongClusterID, fmt.Sprintf("%s answered with a cluster ID other than %x: nothing is "+
-		"changed; find out whose data its volume holds", strings.Join(w.c.Etcd.WrongClusterID, ", "), w.c.Latch.ClusterID))
+	w.block(everything, v1alpha1.ReasonWrongClusterID, fmt.Sprintf("%s answered with a cluster ID other than %x: nothing "+
+		"is changed; find out whose data its volume holds", strings.Join(w.c.Etcd.WrongClusterID, ", "), w.c.Latch.ClusterID))
 	w.end()
 }
 
@@ -131,7 +131,8 @@ func quorumLost(w *walk) {
 		w.block(everything, v1alpha1.ReasonQuorumLost, "no member is left whose Pod or volume can be used")
 	case len(w.c.Members) == 0:
 		w.block(everything, v1alpha1.ReasonQuorumLost, "no member is left and no volume: the data is lost. "+
-			"To start empty, delete the EtcdCluster and the ConfigMap "+resources.LatchName(w.c.Object.Name)+", and create it again")
+			"To start empty, delete the EtcdCluster and the ConfigMap "+resources.LatchName(w.c.Object.Name)+
+			", and create it again")
 	case w.c.Etcd.Serving && !w.c.Etcd.Listed:
 		w.block(0, v1alpha1.ReasonObservationFailed, "etcd serves but its member list cannot be read: "+w.c.Etcd.Err)
 	case w.c.Etcd.Serving:

@@ -75,7 +75,8 @@ func (w *walk) remove(m state.Member, activity, why string) {
 	w.propose(membership, RemoveMember{Name: m.Name, ID: m.ID, Why: why}, activity, why)
 }
 
-// terminating names another voter whose Pod is being deleted: an eviction that was granted before the budget was raised.
+// terminating names another voter whose Pod is being deleted: an eviction that was granted before the budget
+// was raised.
 func terminating(c *state.Cluster, leaving state.Member) string {
 	for _, m := range c.Voters() {
 		if m.ID != leaving.ID && m.Pod != nil && m.Pod.Terminating {
@@ -130,10 +131,10 @@ func scaleDown(w *walk) {
 	}
 	victim := surplus(voters)
 	w.resumeUnwanted(victim.ID)
-	w.remove(victim, v1alpha1.ReasonScalingDown, fmt.Sprintf("%d voters are wanted, %d are listed", c.Replicas(), len(voters)))
+	why := fmt.Sprintf("%d voters are wanted, %d are listed", c.Replicas(), len(voters))
+	w.remove(victim, v1alpha1.ReasonScalingDown, why)
 	if w.d.Step == nil && !hasReason(w.d.Blocked, v1alpha1.ReasonScalingDown) {
-		w.block(0, v1alpha1.ReasonScalingDown, fmt.Sprintf("%d voters are wanted, %d are listed: waiting for the above",
-			c.Replicas(), len(voters)))
+		w.block(0, v1alpha1.ReasonScalingDown, why+": waiting for the above")
 	}
 }
 

@@ -52,7 +52,7 @@ func container(c *v1alpha1.EtcdCluster, i state.Incarnation, ipv6 bool) corev1.C
 		// entrypoint may be a script that adds settings of its own.
 		Command:   []string{"etcd"},
 		Args:      args(c, i, ipv6),
-		Env:       environment(ipv6),
+		Env:       environment(),
 		Ports:     containerPorts(),
 		Resources: containerResources(podTemplateSpec(c).Resources),
 		// etcd writes nothing elsewhere: temporary files of snapshots and defragmentation lie beside the database
@@ -86,21 +86,17 @@ func pullPolicy(spec *v1alpha1.ImageSpec) corev1.PullPolicy {
 }
 
 // environment resolves the sealed settings from the Pod's annotations, which the kubelet does at every start of the
-// container, and points etcdctl at the member, so that kubectl exec needs no flags.
-func environment(ipv6 bool) []corev1.EnvVar {
+// container. etcdctl gets none: its default, 127.0.0.1:2379, reaches the member, and it refuses to run when a setting is
+// given both by a variable and by a flag (etcd pkg/flags, verifyEnv).
+func environment() []corev1.EnvVar {
 	annotation := func(key string) *corev1.EnvVarSource {
 		return &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{
 			APIVersion: "v1", FieldPath: "metadata.annotations['" + key + "']",
 		}}
 	}
-	loopback := "127.0.0.1"
-	if ipv6 {
-		loopback = "::1"
-	}
 	return []corev1.EnvVar{
 		{Name: envInitialCluster, ValueFrom: annotation(AnnotationInitialCluster)},
 		{Name: envInitialClusterState, ValueFrom: annotation(AnnotationInitialClusterState)},
-		{Name: "ETCDCTL_ENDPOINTS", Value: httpURL(loopback, ClientPort)},
 	}
 }
 

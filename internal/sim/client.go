@@ -92,12 +92,13 @@ func (c *cache) sync() {
 // operatorClient is the client of an operator: reads from its cache, writes to the store, through the faults.
 type operatorClient struct {
 	client.Client // what is not implemented panics: the operator must not use it
-	reader
-	world *world
-	op    *operator
+	world         *world
+	op            *operator
 }
 
-func (c operatorClient) Get(ctx context.Context, key client.ObjectKey, into client.Object, o ...client.GetOption) error {
+func (c operatorClient) Get(
+	ctx context.Context, key client.ObjectKey, into client.Object, o ...client.GetOption,
+) error {
 	return c.op.cache.view.Get(ctx, key, into, o...)
 }
 

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -30,7 +29,7 @@ func (w *world) truth() truth {
 			continue
 		}
 		running[state.MemberID] = true
-		target := etcd.Target{Cluster: "truth", PodUID: string(pod.UID), Address: w.kube.ip(pod) + fmt.Sprintf(":%d", resources.ClientPort)}
+		target := etcd.Target{Cluster: "truth", PodUID: string(pod.UID), Address: w.kube.address(pod)}
 		c, err := w.etcd.Dialer().Client(target)
 		if err != nil {
 			continue

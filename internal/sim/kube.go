@@ -203,7 +203,8 @@ func (k *kube) runPod(pod *corev1.Pod) {
 	state, _ := k.world.etcd.State(string(pod.UID))
 	switch {
 	case c.started && !state.Running:
-		c.last = &corev1.ContainerStateTerminated{ExitCode: int32(state.ExitCode), Message: state.Message} //nolint:gosec // small
+		code := int32(state.ExitCode) //nolint:gosec // at most 255
+		c.last = &corev1.ContainerStateTerminated{ExitCode: code, Message: state.Message}
 		c.started, c.wait = false, crashBackoff
 		c.restarts++
 	case !c.started && c.wait > 0:
@@ -220,7 +221,7 @@ func (k *kube) process(pod *corev1.Pod, c *container) etcd.ProcessConfig {
 	a := pod.Annotations
 	slot, _ := resources.ParseSlot(pod.Labels[resources.LabelCluster], pod.Name)
 	return etcd.ProcessConfig{
-		PodUID: string(pod.UID), Name: pod.Name, Address: k.ip(pod) + fmt.Sprintf(":%d", resources.ClientPort),
+		PodUID: string(pod.UID), Name: pod.Name, Address: k.address(pod),
 		PeerURL:        a[resources.AnnotationPeerURL],
 		ClientURL:      resources.ClientURL(pod.Namespace, pod.Labels[resources.LabelCluster], slot),
 		InitialCluster: a[resources.AnnotationInitialCluster],
@@ -245,6 +246,11 @@ func (k *kube) ip(pod *corev1.Pod) string {
 		k.ips[pod.UID] = fmt.Sprintf("10.0.%d.%d", n/250, n%250+1)
 	}
 	return k.ips[pod.UID]
+}
+
+// address is where the operator reaches the member.
+func (k *kube) address(pod *corev1.Pod) string {
+	return fmt.Sprintf("%s:%d", k.ip(pod), resources.ClientPort)
 }
 
 // report writes the Pod's status if it changed.
@@ -291,7 +297,7 @@ func (k *kube) reportNode(node *corev1.Node) {
 // unready marks the Pods of a node that is not ready, as the node controller does.
 func (k *kube) unready(node string) {
 	for _, pod := range all[*corev1.Pod](k.world.store) {
-		if pod.Spec.NodeName != node || len(pod.Status.Conditions) == 0 || pod.Status.Conditions[0].Status == corev1.ConditionFalse {
+		if pod.Spec.NodeName != node || !podReady(pod) {
 			continue
 		}
 		pod.Status.Conditions[0].Status = corev1.ConditionFalse
@@ -316,7 +322,8 @@ func (k *kube) reportBudget(pdb *policyv1.PodDisruptionBudget) {
 			pdb.Status.CurrentHealthy++
 		}
 	}
-	pdb.Status.DisruptionsAllowed = max(0, pdb.Status.CurrentHealthy-int32(pdb.Spec.MinAvailable.IntValue())) //nolint:gosec // small
+	minAvailable := int32(pdb.Spec.MinAvailable.IntValue()) //nolint:gosec // at most 8
+	pdb.Status.DisruptionsAllowed = max(0, pdb.Status.CurrentHealthy-minAvailable)
 	if !equal(before.Status, pdb.Status) {
 		k.world.store.put(pdb)
 	}

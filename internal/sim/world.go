@@ -45,7 +45,6 @@ type world struct {
 	writes int
 	// faults are spent one for each call of an operator that they name.
 	faults []fault
-	calls  int
 	// dataLost tells that the schedule itself destroyed a majority of the data: nothing can be asked for then.
 	dataLost bool
 	formed   uint64

@@ -38,11 +38,11 @@ type Member struct {
 type Health int
 
 const (
-	// Unhealthy: known not to serve, or not sealed yet.
+	// Unhealthy is known not to serve, or not sealed yet.
 	Unhealthy Health = iota
-	// Unknown: cannot be reached although its Pod is ready. No permission is built on it, and no blame.
+	// Unknown cannot be reached although its Pod is ready. No permission is built on it, and no blame.
 	Unknown
-	// Healthy: answered as itself, follows the agreed leader, applied its log, and is sealed.
+	// Healthy answered as itself, follows the agreed leader, applied its log, and is sealed.
 	Healthy
 )
 

@@ -136,9 +136,12 @@ func (o *observer) await(ctx context.Context, w wanted) (time.Time, error) {
 			}
 			asked[pod.UID] = true
 			go func() {
-				err := o.ask(ctx, &pod, w.etcd)
+				a := answer{pod: &pod, err: o.ask(ctx, &pod, w.etcd), at: time.Now()}
+				if a.err != nil {
+					pause(ctx, tick)
+				}
 				select {
-				case answers <- answer{&pod, err, time.Now()}:
+				case answers <- a:
 				case <-ctx.Done():
 				}
 			}()
@@ -153,7 +156,6 @@ func (o *observer) await(ctx context.Context, w wanted) (time.Time, error) {
 			if a.err != nil {
 				last = fmt.Errorf("member %s: %w", a.pod.Name, a.err)
 			}
-			<-ticker.C
 		case <-ctx.Done():
 			return time.Time{}, fmt.Errorf("after %s still no %s: %w (%w)",
 				time.Since(start).Round(time.Second), w.what, last, ctx.Err())
@@ -169,6 +171,16 @@ func (o *observer) ask(ctx context.Context, pod *corev1.Pod, etcd func(context.C
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	return etcd(ctx, c)
+}
+
+// pause returns after d, or when ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // anyPod asks all Pods.

@@ -11,7 +11,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
 )
 
 // clusterName is the same on both sides, so that names are of equal length.
@@ -185,7 +184,7 @@ func (s byHand) remove(ctx context.Context, slot int) error {
 	return nil
 }
 
-// find returns the named member and the one that leads, or shall lead, when it is gone.
+// find returns the named member, and member 0, through which it is removed and which leads when it no longer does.
 func (s byHand) find(ctx context.Context, name string) (named, heir member, err error) {
 	pods, err := s.observer.list(ctx)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -87,7 +88,7 @@ func (c *cluster) answersAtEndpoints(members int) {
 	endpoints = append(endpoints, fmt.Sprintf("http://%s.%s.svc:%d",
 		resources.ClientServiceName(c.key.Name), c.namespace, resources.ClientPort))
 	for _, url := range endpoints {
-		c.eventually("reaching "+url, settle, func(context.Context) string {
+		c.eventually("reaching "+url, 30*time.Second, func(context.Context) string {
 			out, err := c.tryKubectl("exec", c.key.Name+"-0", "--", "etcdctl", "--endpoints="+url, "endpoint", "health")
 			if err != nil {
 				return err.Error() + out

@@ -71,7 +71,7 @@ func (m *Members) ClientOf(ctx context.Context, pod *corev1.Pod) (*clientv3.Clie
 	if c, found := m.open[pod.UID]; found {
 		return c.Client, nil
 	}
-	address, stop, err := m.env.reach(ctx, pod)
+	address, stop, err := m.env.Reach(ctx, pod, resources.ClientPort)
 	if err != nil {
 		return nil, err
 	}
@@ -121,14 +121,14 @@ func (m *Members) listFrom(ctx context.Context, pod *corev1.Pod) (*clientv3.Memb
 	return c.MemberList(ctx)
 }
 
-// reach returns an address at which the Pod's client port can be dialled from here, and what to call when it is no
-// longer needed: the Pod's own with the local provider, else one that kubectl forwards.
-func (k *Kube) reach(ctx context.Context, pod *corev1.Pod) (string, func(), error) {
+// Reach returns an address at which a port of the Pod can be dialled from here, and what to call when it is no longer
+// needed: the Pod's own with the local provider, else one that kubectl forwards.
+func (k *Kube) Reach(ctx context.Context, pod *corev1.Pod, port int) (string, func(), error) {
 	if k.Provider == Local {
-		return net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(resources.ClientPort)), func() {}, nil
+		return net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(port)), func() {}, nil
 	}
 	forward, stop := context.WithCancel(context.WithoutCancel(ctx))
-	argv := k.Kubectl("-n", pod.Namespace, "port-forward", "pod/"+pod.Name, fmt.Sprintf(":%d", resources.ClientPort))
+	argv := k.Kubectl("-n", pod.Namespace, "port-forward", "pod/"+pod.Name, fmt.Sprintf(":%d", port))
 	cmd := exec.CommandContext(forward, argv[0], argv[1:]...) //nolint:gosec // a command of this package
 	out, err := cmd.StdoutPipe()
 	if err == nil {
@@ -136,14 +136,14 @@ func (k *Kube) reach(ctx context.Context, pod *corev1.Pod) (string, func(), erro
 	}
 	if err != nil {
 		stop()
-		return "", nil, fmt.Errorf("forward a port to member %s: %w", pod.Name, err)
+		return "", nil, fmt.Errorf("forward a port to Pod %s: %w", pod.Name, err)
 	}
 	end := func() { stop(); _ = cmd.Wait() }
 	line, err := bufio.NewReader(out).ReadString('\n')
 	address := regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(line)
 	if err != nil || address == "" {
 		end()
-		return "", nil, fmt.Errorf("forward a port to member %s: kubectl said %q", pod.Name, line)
+		return "", nil, fmt.Errorf("forward a port to Pod %s: kubectl said %q", pod.Name, line)
 	}
 	return address, end, nil
 }

@@ -25,7 +25,7 @@ type binaries struct {
 	// sources are directories, relative to hack, whose files are part of the cache key beside go.mod and go.sum.
 	sources []string
 	ldflags string
-	// packages maps import paths to the names of the programs.
+	// packages maps import paths to the names of the programs; "go build" may name them otherwise.
 	packages map[string]string
 }
 
@@ -58,7 +58,7 @@ func coreDNS() binaries {
 	return binaries{
 		name: "coredns", version: "v" + CoreDNSVersion, module: "tools/coredns", ldflags: "-s -w",
 		sources:  []string{"tools/coredns"},
-		packages: map[string]string{".": "coredns"},
+		packages: map[string]string{"github.com/quorate/quorate/hack/tools/coredns": "coredns"},
 	}
 }
 

@@ -12,8 +12,10 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/quorate/quorate/hack/kube/internal/command"
+	"github.com/quorate/quorate/hack/kube/internal/filelock"
 	"github.com/quorate/quorate/hack/kube/internal/layout"
 	"github.com/quorate/quorate/hack/kube/internal/progress"
 )
@@ -30,6 +32,11 @@ type Builder struct {
 
 // Build compiles all binaries and packs all images that are not cached yet.
 func (b *Builder) Build(ctx context.Context) (Artifacts, error) {
+	release, err := b.lock()
+	if err != nil {
+		return Artifacts{}, err
+	}
+	defer release()
 	version, err := command.Output(ctx, "go", "env", "GOVERSION")
 	if err != nil {
 		return Artifacts{}, fmt.Errorf("find the Go toolchain (it must be on the PATH): %w", err)
@@ -61,6 +68,28 @@ func (b *Builder) Build(ctx context.Context) (Artifacts, error) {
 	return artifacts, err
 }
 
+// lock keeps builds apart and then removes what an interrupted one has left.
+func (b *Builder) lock() (release func(), err error) {
+	release, err = filelock.Acquire(filepath.Join(b.Layout.Cache, "build.lock"), func() {
+		b.Report.Say("waiting for another build")
+	})
+	if err != nil {
+		return nil, err
+	}
+	left, err := filepath.Glob(filepath.Join(b.Layout.Cache, unfinished+"*"))
+	for _, dir := range left {
+		err = errors.Join(err, os.RemoveAll(dir))
+	}
+	if err != nil {
+		release()
+		return nil, fmt.Errorf("clean the cache: %w", err)
+	}
+	return release, nil
+}
+
+// unfinished begins the names of directories that are being filled.
+const unfinished = ".building-"
+
 // compile builds a set of binaries unless the cache holds it, and returns its directory.
 func (b *Builder) compile(ctx context.Context, set binaries) (string, error) {
 	key, err := set.cacheKey(b.Hack, b.goVersion, runtime.GOARCH)
@@ -69,38 +98,55 @@ func (b *Builder) compile(ctx context.Context, set binaries) (string, error) {
 	}
 	return b.cached(key, func(dir string) error {
 		return b.Report.StepWith("compile "+set.name+" "+set.version, func(detail func(string)) error {
-			for path, program := range set.packages {
-				// Several programs of one module share their packages: the first build compiles for all.
-				if err := b.goBuild(ctx, set, path, filepath.Join(dir, program), detail); err != nil {
-					return err
-				}
+			if err := b.goBuild(ctx, set, dir, detail); err != nil {
+				return err
 			}
 			return writeDigest(dir, slices.Collect(maps.Values(set.packages)))
 		})
 	})
 }
 
-// goBuild compiles one program; with -v the compiler names each package, which tells how far it is.
-func (b *Builder) goBuild(ctx context.Context, set binaries, path, output string, detail func(string)) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-trimpath", "-ldflags", set.ldflags, "-o", output, path)
+// goBuild compiles all programs of a set at once; with -v each package is named, which tells how far it is.
+func (b *Builder) goBuild(ctx context.Context, set binaries, dir string, detail func(string)) error {
+	args := []string{"build", "-v", "-trimpath", "-ldflags", set.ldflags, "-o", dir + string(filepath.Separator)}
+	cmd := exec.CommandContext(ctx, "go", append(args, slices.Sorted(maps.Keys(set.packages))...)...)
 	cmd.Dir = filepath.Join(b.Hack, set.module)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false", "GOWORK=off")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
-		return fmt.Errorf("compile %s: %w", path, err)
+		return fmt.Errorf("compile: %w", err)
 	}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("compile %s: %w", path, err)
+		return fmt.Errorf("compile: %w", err)
 	}
 	var last []string
 	lines := bufio.NewScanner(stderr)
 	for count := 1; lines.Scan(); count++ {
 		last = append(last, lines.Text())
 		last = last[max(0, len(last)-20):]
-		detail(fmt.Sprintf("%s, %d packages done, the last is %s", filepath.Base(output), count, lines.Text()))
+		detail(fmt.Sprintf("%d packages done, the last is %s", count, lines.Text()))
 	}
 	if err := cmd.Wait(); err != nil {
-		return fmt.Errorf("compile %s: %w:\n%s", path, err, strings.Join(last, "\n"))
+		return fmt.Errorf("compile: %w:\n%s", err, strings.Join(last, "\n"))
+	}
+	return rename(dir, set.packages)
+}
+
+// rename gives the programs their wanted names: "go build" names them after the last element of the import path that
+// is no version.
+func rename(dir string, packages map[string]string) error {
+	for path, program := range packages {
+		built := filepath.Base(path)
+		if strings.HasPrefix(built, "v") && strings.Trim(built, "v0123456789") == "" {
+			built = filepath.Base(filepath.Dir(path))
+		}
+		if built == program {
+			continue
+		}
+		if err := os.Rename(filepath.Join(dir, built), filepath.Join(dir, program)); err != nil {
+			return fmt.Errorf("compile %s: %w", path, err)
+		}
 	}
 	return nil
 }
@@ -115,7 +161,7 @@ func (b *Builder) cached(key string, create func(dir string) error) (string, err
 	if err := os.MkdirAll(b.Layout.Cache, 0o755); err != nil {
 		return "", fmt.Errorf("create the cache: %w", err)
 	}
-	temporary, err := os.MkdirTemp(b.Layout.Cache, ".building-")
+	temporary, err := os.MkdirTemp(b.Layout.Cache, unfinished)
 	if err != nil {
 		return "", fmt.Errorf("create the cache: %w", err)
 	}

@@ -46,6 +46,10 @@ func (b *Builder) unpack(ctx context.Context, dir string, images []string) error
 	if err != nil {
 		return err
 	}
+	// An interrupted build may have left its containerd behind.
+	if err := cgroups.Kill(b.Layout.BuildCgroup(), stopTimeout); err != nil {
+		return err
+	}
 	if err := cgroups.Create(b.Layout.BuildCgroup()); err != nil {
 		return err
 	}

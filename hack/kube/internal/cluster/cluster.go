@@ -3,14 +3,12 @@ package cluster
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/quorate/quorate/hack/kube/internal/cgroup"
 	"github.com/quorate/quorate/hack/kube/internal/controlplane"
+	"github.com/quorate/quorate/hack/kube/internal/filelock"
 	"github.com/quorate/quorate/hack/kube/internal/layout"
 	"github.com/quorate/quorate/hack/kube/internal/network"
 	"github.com/quorate/quorate/hack/kube/internal/node"
@@ -37,24 +35,13 @@ func New(l layout.Layout, report *progress.Reporter) (*Cluster, error) {
 	return &Cluster{Layout: l, Cgroups: cgroups, Report: report}, nil
 }
 
-// Lock keeps two commands from changing the cluster at once. The kernel releases it with the process.
+// Lock keeps two commands from changing the cluster at once. It is held until this process ends.
 func (c *Cluster) Lock() error {
-	if err := os.MkdirAll(c.Layout.Cache, 0o755); err != nil {
-		return fmt.Errorf("lock the cluster: %w", err)
-	}
-	name := filepath.Join(c.Layout.Cache, filepath.Base(c.Layout.Dir)+".lock")
-	fd, err := unix.Open(name, unix.O_CREAT|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return fmt.Errorf("lock the cluster: open %s: %w", name, err)
-	}
-	if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err == nil {
-		return nil
-	}
-	c.Report.Say("waiting for another kube command that changes the cluster (it holds %s)", name)
-	if err := unix.Flock(fd, unix.LOCK_EX); err != nil {
-		return fmt.Errorf("lock %s: %w", name, err)
-	}
-	return nil
+	file := filepath.Join(c.Layout.Cache, filepath.Base(c.Layout.Dir)+".lock")
+	_, err := filelock.Acquire(file, func() {
+		c.Report.Say("waiting for another kube command that changes the cluster (it holds %s)", file)
+	})
+	return err
 }
 
 func (c *Cluster) processes() process.Table {

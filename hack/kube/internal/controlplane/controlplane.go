@@ -61,7 +61,8 @@ func (c ControlPlane) Prepare() error {
 	if err := os.WriteFile(c.auditPolicyFile(), []byte(auditPolicy), 0o600); err != nil {
 		return fmt.Errorf("prepare the control plane: %w", err)
 	}
-	resolv := "nameserver " + c.Ranges.DNSService().String() + "\nsearch svc.cluster.local cluster.local\noptions ndots:5\n"
+	resolv := fmt.Sprintf("nameserver %s\nsearch svc.cluster.local cluster.local\noptions ndots:5\n",
+		c.Ranges.DNSService())
 	resolvFile := filepath.Join(c.Layout.Config(), "resolv.conf")
 	if err := os.WriteFile(resolvFile, []byte(resolv), 0o644); err != nil {
 		return fmt.Errorf("prepare the control plane: %w", err)

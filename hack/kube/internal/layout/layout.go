@@ -151,7 +151,7 @@ func NodeName(n int) string { return "worker-" + strconv.Itoa(n) }
 func NodeNumber(name string) (int, error) {
 	var n int
 	if _, err := fmt.Sscanf(name, "worker-%d", &n); err != nil || n < 1 || NodeName(n) != name {
-		return 0, fmt.Errorf("%q is no node name: nodes are called worker-1, worker-2, ...", name)
+		return 0, fmt.Errorf("%q is no node name: the nodes are worker-1, worker-2 and so on", name)
 	}
 	return n, nil
 }

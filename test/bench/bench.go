@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/quorate/quorate/test/framework"
+)
+
+// measure runs all that the options want. Whatever happens, no namespace of it is left.
+func measure(ctx context.Context, o options) (*results, error) {
+	kube, err := framework.NewKube()
+	if err != nil {
+		return nil, err
+	}
+	if kube.Provider != framework.Local {
+		return nil, fmt.Errorf("the benchmark: %w", framework.ErrLocalOnly)
+	}
+	e, err := kube.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.RequireOperator(ctx); err != nil {
+		return nil, err
+	}
+	if err := removeNamespaces(ctx, e); err != nil {
+		return nil, fmt.Errorf("remove what an earlier benchmark left: %w", err)
+	}
+	r := &results{Started: time.Now().UTC(), root: kube.Root, EtcdVersion: o.version, VolumeSize: o.size.String()}
+	if r.Machine, err = describeMachine(ctx, e); err != nil {
+		return nil, err
+	}
+	if o.wants(partCreate, partKill, partScale) {
+		if err := takeTurns(ctx, e, o, r); err != nil {
+			return nil, err
+		}
+	}
+	if o.wants(partRest) {
+		say("%d clusters of one member and %d of three are created, and watched at rest for %s", o.single, o.triple, o.rest)
+		atRest, err := measureRest(ctx, e, o)
+		if err != nil {
+			return nil, fmt.Errorf("clusters at rest: %w", err)
+		}
+		r.Rest = &atRest
+	}
+	return r, nil
+}
+
+// takeTurns measures floor and operator one after the other, so that what changes on the machine meets both.
+func takeTurns(ctx context.Context, e *framework.Environment, o options, r *results) error {
+	var floor, operator []life
+	for turn := 1; turn <= o.repeats; turn++ {
+		for _, hand := range []bool{true, false} {
+			name, lives := "operator", &operator
+			if hand {
+				name, lives = "floor", &floor
+			}
+			l, err := live(ctx, e, o, hand)
+			if err != nil {
+				return fmt.Errorf("%s, %d of %d: %w", name, turn, o.repeats, errors.Join(err, ctx.Err()))
+			}
+			*lives = append(*lives, l)
+			say("%d/%d %-8s  %s", turn, o.repeats, name, l)
+		}
+	}
+	r.compare(floor, operator)
+	return nil
+}
+
+// say tells of the progress; the results go to the standard output.
+func say(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)
+}

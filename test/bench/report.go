@@ -1,0 +1,200 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// createTarget is how many times the floor's median a creation may take.
+const createTarget = 1.5
+
+// results are all that was measured; times are in seconds.
+type results struct {
+	Started      time.Time     `json:"started"`
+	Machine      machine       `json:"machine"`
+	EtcdVersion  string        `json:"etcdVersion"`
+	VolumeSize   string        `json:"volumeSize"`
+	Measurements []measurement `json:"measurements,omitempty"`
+	// Milestones of creation, since the apply.
+	Milestones []measurement `json:"milestones,omitempty"`
+	Rest       *rest         `json:"rest,omitempty"`
+
+	root string
+}
+
+// measurement is one thing on both sides. A side is nil where it does not exist.
+type measurement struct {
+	Name     string   `json:"name"`
+	Floor    *summary `json:"floor,omitempty"`
+	Operator *summary `json:"operator,omitempty"`
+	// Ratio of the medians, operator to floor; zero unless both exist.
+	Ratio float64 `json:"ratio,omitempty"`
+	// Target is the largest wanted ratio; zero when there is none.
+	Target float64 `json:"target,omitempty"`
+}
+
+// met tells whether the target is met; true without one.
+func (m measurement) met() bool { return m.Target == 0 || m.Ratio > 0 && m.Ratio <= m.Target }
+
+func (r *results) compare(floor, operator []life) {
+	times := func(l life) map[string]float64 { return l.times }
+	for _, name := range []string{
+		createVoters, createPods, createService, createReady, killRevived, scaleUp, scaleDown,
+	} {
+		if m, found := newMeasurement(name, floor, operator, times); found {
+			if name == createVoters {
+				m.Target = createTarget
+			}
+			r.Measurements = append(r.Measurements, m)
+		}
+	}
+	reached := func(l life) map[string]float64 { return l.milestones }
+	for _, stone := range milestones(3) {
+		if m, found := newMeasurement(stone.name, floor, operator, reached); found {
+			r.Milestones = append(r.Milestones, m)
+		}
+	}
+}
+
+// newMeasurement gathers one time of all lives; false when no life has it.
+func newMeasurement(name string, floor, operator []life, of func(life) map[string]float64) (measurement, bool) {
+	gather := func(lives []life) *summary {
+		var values []float64
+		for _, l := range lives {
+			if v, found := of(l)[name]; found {
+				values = append(values, v)
+			}
+		}
+		if len(values) == 0 {
+			return nil
+		}
+		s := summarize(values)
+		return &s
+	}
+	m := measurement{Name: name, Floor: gather(floor), Operator: gather(operator)}
+	if m.Floor != nil && m.Operator != nil && m.Floor.Median > 0 {
+		m.Ratio = m.Operator.Median / m.Floor.Median
+	}
+	return m, m.Floor != nil || m.Operator != nil
+}
+
+// missed are the targets that are not met.
+func (r *results) missed() []string {
+	var missed []string
+	for _, m := range r.Measurements {
+		if !m.met() {
+			missed = append(missed, fmt.Sprintf("%s takes %.2f times the floor, target %.2f", m.Name, m.Ratio, m.Target))
+		}
+	}
+	if r.Rest != nil && len(r.Rest.Writes) > 0 {
+		missed = append(missed, fmt.Sprintf("%d writes to Kubernetes at rest, target none", len(r.Rest.Writes)))
+	}
+	return missed
+}
+
+func (r *results) print(out io.Writer) error {
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	line := func(format string, args ...any) { _, _ = fmt.Fprintf(t, format+"\n", args...) }
+	m := r.Machine
+	line("\n%d cores, %.0f GiB, %s, kernel %s, load before %.1f; Kubernetes %s with %d nodes; etcd %s, volumes of %s; operator %s",
+		m.Cores, m.MemoryGiB, m.System, m.Kernel, m.Load, m.Kubernetes, m.Nodes, r.EtcdVersion, r.VolumeSize, m.Operator)
+	if len(r.Measurements) > 0 {
+		line("\nmedian (min..max), seconds\tfloor\toperator\tratio\ttarget")
+		for _, m := range r.Measurements {
+			line("%s\t%s\t%s\t%s\t%s", m.Name, spread(m.Floor), spread(m.Operator), ratio(m.Ratio), verdict(m))
+		}
+	}
+	if len(r.Milestones) > 0 {
+		line("\non the way of a creation, since the apply\tfloor\toperator")
+		for _, m := range r.Milestones {
+			line("%s\t%s\t%s", m.Name, spread(m.Floor), spread(m.Operator))
+		}
+	}
+	if r.Rest != nil {
+		r.Rest.print(line)
+	}
+	return t.Flush()
+}
+
+func (r *rest) print(line func(string, ...any)) {
+	line("\noperator with %d clusters (%d members) at rest for %.0f s\t", r.Clusters, r.Members, r.Seconds)
+	line("working set, MiB\t%s", spread(&r.WorkingSet))
+	line("RSS, MiB\t%s", spread(&r.RSS))
+	line("CPU, seconds a minute\t%.2f", r.CPU)
+	line("all ready after their creation at once, seconds\t%.1f", r.AllReady)
+	line("writes to Kubernetes, its Lease aside\t%d\ttarget 0: %s", len(r.Writes), passed(len(r.Writes) == 0))
+	const shown = 10
+	for _, w := range r.Writes[:min(shown, len(r.Writes))] {
+		line("  %s", w)
+	}
+	if r.WritesElsewhere > 0 {
+		line("writes for other clusters\t%d\tthe machine was not the benchmark's alone", r.WritesElsewhere)
+	}
+}
+
+func spread(s *summary) string {
+	if s == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f (%.2f..%.2f)", s.Median, s.Min, s.Max)
+}
+
+func ratio(r float64) string {
+	if r == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f", r)
+}
+
+func verdict(m measurement) string {
+	if m.Target == 0 {
+		return ""
+	}
+	return fmt.Sprintf("at most %.2f: %s", m.Target, passed(m.met()))
+}
+
+func passed(ok bool) string {
+	if ok {
+		return "PASS"
+	}
+	return "FAIL"
+}
+
+// String is a life in one line.
+func (l life) String() string {
+	var words []string
+	for _, name := range []string{createVoters, createPods, createService, createReady, killRevived, scaleUp, scaleDown} {
+		if v, found := l.times[name]; found {
+			words = append(words, fmt.Sprintf("%s %.2f s", name, v))
+		}
+	}
+	return strings.Join(words, "; ")
+}
+
+// write stores the results as JSON; a relative name is below the checkout's top directory.
+func (r *results) write(name string) error {
+	if name == "" {
+		return errors.New("-json is empty: name a file for the results")
+	}
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(r.root, name)
+	}
+	content, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode the results: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
+		return fmt.Errorf("write the results: %w", err)
+	}
+	if err := os.WriteFile(name, append(content, '\n'), 0o600); err != nil {
+		return fmt.Errorf("write the results: %w", err)
+	}
+	return nil
+}
