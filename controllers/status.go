@@ -28,7 +28,7 @@ func status(c *state.Cluster, d plan.Decision, o outcome) v1alpha1.EtcdClusterSt
 	if c.Latch != nil {
 		s.ClusterID = ptr.To(resources.FormatID(c.Latch.ClusterID))
 	}
-	if c.Etcd.Listed || !c.Formed() {
+	if c.Latch == nil && len(c.Members) == 0 || c.Latch != nil && (c.Etcd.Listed || !c.Formed()) {
 		setMembership(&s, c)
 	}
 	s.Leader = nilWhenEmpty(c.LeaderName())
@@ -62,10 +62,28 @@ func setMembership(s *v1alpha1.EtcdClusterStatus, c *state.Cluster) {
 
 func quorumStatus(s *v1alpha1.EtcdClusterStatus, c *state.Cluster) {
 	v := quorum.Project(plan.QuorumMembers(c), quorum.Change{})
+	if known := knownVoters(c); v.Voters < known {
+		v.Voters, v.Required = known, quorum.Majority(known)
+	}
 	s.ReadyReplicas = ptr.To(int32(v.Healthy))
 	s.Quorum = &v1alpha1.QuorumStatus{
 		Voters: ptr.To(int32(v.Voters)), Healthy: ptr.To(int32(v.Healthy)), Required: ptr.To(int32(v.Required)),
 		FailureTolerance: ptr.To(int32(v.FailureTolerance())), Summary: fmt.Sprintf("%d/%d", v.Healthy, v.Voters),
+	}
+}
+
+// knownVoters is the number of voters that was known last, while the members cannot be listed; else 0.
+func knownVoters(c *state.Cluster) int {
+	q := c.Object.Status.Quorum
+	switch {
+	case c.Etcd.Listed, c.Latch != nil && !c.Latch.Formed:
+		return 0
+	case q != nil:
+		return int(ptr.Deref(q.Voters, 0))
+	case c.Latch != nil:
+		return c.Latch.Size
+	default:
+		return 0
 	}
 }
 
@@ -161,7 +179,7 @@ func unreachable(c *state.Cluster) bool {
 			maybe++
 		}
 	}
-	return maybe >= quorum.Majority(len(c.Voters()))
+	return maybe >= quorum.Majority(max(knownVoters(c), len(c.Voters())))
 }
 
 func progressing(d plan.Decision, blocked []plan.Blocked) metav1.Condition {
@@ -211,7 +229,7 @@ func degraded(c *state.Cluster, blocked []plan.Blocked) metav1.Condition {
 // the first time: that is progress, not degradation.
 func onlyStarting(c *state.Cluster) bool {
 	for _, m := range c.Voters() {
-		if m.Health != state.Healthy && m.RecordedStarted() {
+		if m.Health != state.Healthy && (m.Started || m.RecordedStarted()) {
 			return false
 		}
 	}

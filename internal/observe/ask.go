@@ -90,19 +90,23 @@ func probe(ctx context.Context, client etcd.Client) state.Probe {
 // choose picks the member to ask about the cluster: the leader if it answers, else any voter that knows one. A learner
 // cannot list (etcd server/etcdserver/api/v3rpc/util.go, isRPCSupportedForLearner).
 func choose(pods []state.Pod, a answers) types.UID {
-	best := types.UID("")
+	best, leader, term := types.UID(""), types.UID(""), uint64(0)
 	for _, p := range pods {
 		pr := a.probes[p.UID]
 		ours := a.etcd.ClusterID == 0 || pr.ClusterID == a.etcd.ClusterID
 		if !pr.Answered || pr.Learner || pr.Leader == 0 || !ours || pr.MemberID != p.MemberID {
 			continue
 		}
-		if pr.Leader == pr.MemberID {
-			return p.UID
+		// A leader that was cut off claims to lead until it notices; the real one has a higher term.
+		if pr.Leader == pr.MemberID && pr.Term >= term {
+			leader, term = p.UID, pr.Term
 		}
 		if best == "" {
 			best = p.UID
 		}
+	}
+	if leader != "" {
+		return leader
 	}
 	return best
 }
@@ -134,6 +138,9 @@ func askCluster(ctx context.Context, client etcd.Client, a answers) ([]etcd.Memb
 		return nil, e
 	}
 	e.Listed, e.ClusterID = true, list.ClusterID
+	if alarmErr != nil {
+		e.Alarms = a.suspected()
+	}
 	for _, alarm := range found {
 		e.Alarms = append(e.Alarms, state.Alarm{Type: string(alarm.Type), Member: nameOf(list.Members, alarm.MemberID)})
 	}
@@ -149,6 +156,20 @@ func (a answers) complaint() bool {
 		}
 	}
 	return false
+}
+
+// suspected are the alarms that the members' errors speak of, for when they cannot be listed.
+func (a answers) suspected() []state.Alarm {
+	var list []state.Alarm
+	for _, kind := range []etcd.AlarmType{etcd.AlarmNoSpace, etcd.AlarmCorrupt} {
+		for _, p := range a.probes {
+			if strings.Contains(strings.Join(p.Errors, " "), string(kind)) {
+				list = append(list, state.Alarm{Type: string(kind), Member: nameOf(nil, 0)})
+				break
+			}
+		}
+	}
+	return list
 }
 
 // nameOf a member, or its ID when it has no name or is none any more.

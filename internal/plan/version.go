@@ -34,14 +34,15 @@ func recordedVersion(m state.Member) string {
 	}
 }
 
-// runningVersion is the version that some member of the cluster runs: what a joiner gets.
+// runningVersion is the lowest version that a member of the cluster runs: what a joiner gets.
 func runningVersion(c *state.Cluster) string {
+	lowest := ""
 	for _, m := range c.Members {
-		if v := recordedVersion(m); v != "" {
-			return v
+		if v := recordedVersion(m); v != "" && (lowest == "" || Older(v, lowest)) {
+			lowest = v
 		}
 	}
-	return ""
+	return lowest
 }
 
 // desiredTemplate is what the member's Pod would record if it were created now.

@@ -1,6 +1,9 @@
 package state
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // Voters are the voting members, listed or (while the list is not known) meant.
 func (c *Cluster) Voters() []Member {
@@ -56,9 +59,9 @@ func (c *Cluster) SlotHeld(slot int) bool {
 	return slices.ContainsFunc(c.Leftovers.Pods, func(p Pod) bool { return p.Slot == slot })
 }
 
-// SlotOccupied tells whether a member, or a Pod of whatever incarnation, holds the slot.
+// SlotOccupied tells whether a member, or a Pod of whatever incarnation or owner, holds the slot.
 func (c *Cluster) SlotOccupied(slot int) bool {
-	return c.SlotHeld(slot) || slices.ContainsFunc(c.Members, func(m Member) bool { return m.Slot == slot })
+	return c.SlotHeld(slot) || c.Held("Pod", fmt.Sprintf("%s-%d", c.Object.Name, slot)) || slices.ContainsFunc(c.Members, func(m Member) bool { return m.Slot == slot })
 }
 
 // FreeSlot is the lowest slot that nothing holds.

@@ -45,9 +45,7 @@ func (m measurement) met() bool { return m.Target == 0 || m.Ratio > 0 && m.Ratio
 
 func (r *results) compare(floor, operator []life) {
 	times := func(l life) map[string]float64 { return l.times }
-	for _, name := range []string{
-		createVoters, createPods, createService, createReady, killRevived, scaleUp, scaleDown,
-	} {
+	for _, name := range timed() {
 		if m, found := newMeasurement(name, floor, operator, times); found {
 			if name == createVoters {
 				m.Target = createTarget
@@ -170,7 +168,7 @@ func passed(ok bool) string {
 // String is a life in one line.
 func (l life) String() string {
 	var words []string
-	for _, name := range []string{createVoters, createPods, createService, createReady, killRevived, scaleUp, scaleDown} {
+	for _, name := range timed() {
 		if v, found := l.times[name]; found {
 			words = append(words, fmt.Sprintf("%s %.2f s", name, v))
 		}
