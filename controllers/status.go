@@ -76,7 +76,7 @@ func quorumStatus(s *v1alpha1.EtcdClusterStatus, c *state.Cluster) {
 func knownVoters(c *state.Cluster) int {
 	q := c.Object.Status.Quorum
 	switch {
-	case c.Etcd.Listed, c.Latch != nil && !c.Latch.Formed:
+	case c.Latch != nil && (c.Etcd.Listed || !c.Latch.Formed):
 		return 0
 	case q != nil:
 		return int(ptr.Deref(q.Voters, 0))

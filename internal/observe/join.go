@@ -15,6 +15,8 @@ func join(c *state.Cluster, o objects, a answers) {
 	c.Etcd = a.etcd
 	switch {
 	case c.Latch == nil:
+		// Without the latch nothing tells which cluster's list this is.
+		c.Etcd.Listed = false
 		membersOfData(c, o, newestGeneration(o))
 	case !c.Latch.Formed:
 		membersOfLatch(c, a.list)

@@ -123,11 +123,11 @@ func (s *stage) play(ctx context.Context, l *life) error {
 }
 
 func (s *stage) grow(ctx context.Context, l *life) error {
-	return s.time(ctx, l, scaleUp, s.subject.grow, wanted{what: "five started voters", pods: anyPod, etcd: voters(5)})
+	return s.stopwatch(ctx, l, scaleUp, s.subject.grow, wanted{what: "five started voters", pods: anyPod, etcd: voters(5)})
 }
 
 func (s *stage) shrink(ctx context.Context, l *life) error {
-	return s.time(ctx, l, scaleDown, s.subject.shrink,
+	return s.stopwatch(ctx, l, scaleDown, s.subject.shrink,
 		wanted{what: "three started voters and three Pods", pods: exactly(3), etcd: voters(3)})
 }
 
@@ -194,7 +194,7 @@ func (s *stage) kill(ctx context.Context, l *life) error {
 		what: "successor of Pod " + victim.pod.Name + " in sync", pods: only(victim.pod.Name, victim.pod.UID),
 		etcd: func(ctx context.Context, c connection) error { return returned(ctx, c, leader, victim) },
 	}
-	return s.time(ctx, l, killRevived, func(ctx context.Context) error {
+	return s.stopwatch(ctx, l, killRevived, func(ctx context.Context) error {
 		err := s.env.Client.Delete(ctx, victim.pod.DeepCopy(), client.GracePeriodSeconds(0),
 			client.Preconditions{UID: &victim.pod.UID})
 		if err != nil {
@@ -222,8 +222,8 @@ func returned(ctx context.Context, c connection, leader, victim member) error {
 	}
 }
 
-// time measures from the beginning of do until what it is to bring about is observed.
-func (s *stage) time(
+// stopwatch measures from the beginning of do until what it is to bring about is observed.
+func (s *stage) stopwatch(
 	ctx context.Context, l *life, name string, do func(context.Context) error, w wanted,
 ) error {
 	start := time.Now()
