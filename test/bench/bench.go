@@ -7,11 +7,15 @@ import (
 	"os"
 	"time"
 
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
 	"github.com/quorate/quorate/test/framework"
 )
 
 // measure runs all that the options want. Whatever happens, no namespace of it is left.
 func measure(ctx context.Context, o options) (*results, error) {
+	log.SetLogger(logr.Discard()) // of the watches; their failures are told by who waits for them
 	kube, err := framework.NewKube()
 	if err != nil {
 		return nil, err

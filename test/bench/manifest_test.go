@@ -15,8 +15,8 @@ import (
 	"github.com/quorate/quorate/internal/state"
 )
 
-// comparable strips what is a matter of names, and of how the operator passes the bootstrap's list to etcd.
-func comparable(pod *corev1.Pod) corev1.PodSpec {
+// essence strips what is a matter of names, and of how the operator passes the bootstrap's list to etcd.
+func essence(pod *corev1.Pod) corev1.PodSpec {
 	spec := pod.Spec.DeepCopy()
 	spec.Volumes[0].PersistentVolumeClaim.ClaimName = ""
 	spec.DNSPolicy = ""
@@ -57,8 +57,8 @@ func TestFloorIsWhatTheOperatorMakes(t *testing.T) {
 				i := state.Incarnation{
 					Slot: slot, MemberID: 1, Token: "ns", Version: version, PeerURL: resources.PeerURL("ns", "demo", slot),
 				}
-				want := comparable(resources.Pod(cluster, i, state.Start{Voter: true}))
-				if diff := cmp.Diff(want, comparable(pod)); diff != "" {
+				want := essence(resources.Pod(cluster, i, state.Start{Voter: true}))
+				if diff := cmp.Diff(want, essence(pod)); diff != "" {
 					t.Errorf("Pod %s (-operator +floor):\n%s", pod.Name, diff)
 				}
 				volume := resources.Volume(cluster, i).Spec

@@ -106,19 +106,21 @@ type wanted struct {
 	etcd func(context.Context, connection) error
 }
 
+// answer of a member.
+type answer struct {
+	pod *corev1.Pod
+	err error
+	at  time.Time
+}
+
 // await returns when one of the Pods has answered as wanted. Each is asked again a tick after its last answer, and none
 // has to wait for another one that does not answer.
 func (o *observer) await(ctx context.Context, w wanted) (time.Time, error) {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	type answer struct {
-		pod *corev1.Pod
-		err error
-		at  time.Time
-	}
 	answers, asked := make(chan answer), map[types.UID]bool{}
-	last := errors.New("there is no Pod with an address")
+	last := errors.New("no Pod has an address")
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for {
@@ -128,38 +130,38 @@ func (o *observer) await(ctx context.Context, w wanted) (time.Time, error) {
 		}
 		ask, missing := w.pods(pods)
 		if missing != "" {
-			ask, last = nil, errors.New(missing)
+			last = errors.New(missing)
 		}
 		for _, pod := range ask {
-			if pod.Status.PodIP == "" || asked[pod.UID] {
-				continue
+			if pod.Status.PodIP != "" && !asked[pod.UID] {
+				asked[pod.UID] = true
+				go o.answerTo(ctx, answers, &pod, w)
 			}
-			asked[pod.UID] = true
-			go func() {
-				a := answer{pod: &pod, err: o.ask(ctx, &pod, w.etcd), at: time.Now()}
-				if a.err != nil {
-					pause(ctx, tick)
-				}
-				select {
-				case answers <- a:
-				case <-ctx.Done():
-				}
-			}()
 		}
 		select {
 		case <-ticker.C:
 		case a := <-answers:
 			asked[a.pod.UID] = false
-			if a.err == nil && missing == "" {
+			if a.err == nil {
 				return a.at, nil
 			}
-			if a.err != nil {
-				last = fmt.Errorf("member %s: %w", a.pod.Name, a.err)
-			}
+			last = fmt.Errorf("member %s: %w", a.pod.Name, a.err)
 		case <-ctx.Done():
 			return time.Time{}, fmt.Errorf("after %s still no %s: %w (%w)",
 				time.Since(start).Round(time.Second), w.what, last, ctx.Err())
 		}
+	}
+}
+
+// answerTo delivers the Pod's answer; one that is not as wanted a tick later.
+func (o *observer) answerTo(ctx context.Context, answers chan<- answer, pod *corev1.Pod, w wanted) {
+	a := answer{pod: pod, err: o.ask(ctx, pod, w.etcd), at: time.Now()}
+	if a.err != nil {
+		pause(ctx, tick)
+	}
+	select {
+	case answers <- a:
+	case <-ctx.Done():
 	}
 }
 

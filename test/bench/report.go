@@ -101,8 +101,9 @@ func (r *results) print(out io.Writer) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(t, format+"\n", args...) }
 	m := r.Machine
-	line("\n%d cores, %.0f GiB, %s, kernel %s, load before %.1f; Kubernetes %s with %d nodes; etcd %s, volumes of %s; operator %s",
-		m.Cores, m.MemoryGiB, m.System, m.Kernel, m.Load, m.Kubernetes, m.Nodes, r.EtcdVersion, r.VolumeSize, m.Operator)
+	line("\n%d cores, %.0f GiB, %s, kernel %s, load before %.1f", m.Cores, m.MemoryGiB, m.System, m.Kernel, m.Load)
+	line("Kubernetes %s with %d nodes, etcd %s on volumes of %s, operator %s",
+		m.Kubernetes, m.Nodes, r.EtcdVersion, r.VolumeSize, m.Operator)
 	if len(r.Measurements) > 0 {
 		line("\nmedian (min..max), seconds\tfloor\toperator\tratio\ttarget")
 		for _, m := range r.Measurements {

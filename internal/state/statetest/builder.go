@@ -165,11 +165,12 @@ func (b *Builder) NotServing() *Builder {
 	return b
 }
 
-// LatchLost removes the latch: the members are then those whose data is there.
+// LatchLost removes the latch: the members are then those whose data is there, and no list is trusted.
 func (b *Builder) LatchLost() *Builder {
 	listed := b.c.Etcd
 	b.Unlisted()
 	b.c.Latch, b.c.Etcd = nil, listed
+	b.c.Etcd.Listed = false
 	for i := range b.c.Members {
 		b.c.Members[i].Launched = false
 	}
