@@ -102,7 +102,7 @@ clean: ## Remove what was built here; the cache stays
 
 .PHONY: test
 test: kube-build ## Unit and integration tests of all modules, against a real kube-apiserver
-	$(TESTCOUNT) -out bin/counts/test.json -module . -module hack/kube -- -timeout 20m $(ARGS) ./...
+	$(TESTCOUNT) -out bin/counts/test.json -module . -module hack/kube -- -tags=integration -timeout 20m $(ARGS) ./...
 
 .PHONY: sim
 sim: ## Simulate many random schedules of faults (SIM_RUNS, default 10000)

@@ -50,9 +50,11 @@ type EtcdClusterReconciler struct {
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch;create;update;patch
+// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups="",resources=nodes,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get
+// Deletion of configmaps is never used: the API server wants it of whoever sets an owner reference
+// (OwnerReferencesPermissionEnforcement).
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
@@ -118,9 +120,13 @@ func (r *EtcdClusterReconciler) do(ctx context.Context, c *state.Cluster, s plan
 	err := r.Executor.Do(ctx, c, s)
 	after, later := act.Later(err)
 	r.Metrics.step(s, err, later)
+	var refused *act.RefusedError
 	switch {
 	case err == nil:
 		return true
+	case errors.As(err, &refused):
+		o.blocked = append(o.blocked, refused.Blocked...)
+		o.later = soonest(o.later, poll)
 	case errors.Is(err, act.ErrConflict):
 		o.blocked = append(o.blocked, plan.Blocked{Reason: v1alpha1.ReasonOwnershipConflict, Message: err.Error()})
 		o.later = soonest(o.later, poll)

@@ -44,7 +44,8 @@ func TestConditions(t *testing.T) {
 			"True AsSpecified: all 1 voters are healthy", "True SingleMember: no failure is tolerated", asSpecified, fine,
 		}},
 		"a new cluster": {statetest.Fresh(), outcome{}, conditions{
-			"False Bootstrapping: a new cluster of 3 members", notYet, "True Bootstrapping: bootstrap 3 members of etcd 3.6.16", notYet,
+			"False Bootstrapping: a new cluster of 3 members", notYet, "True Bootstrapping: bootstrap 3 members of etcd 3.6.16",
+			notYet,
 		}},
 		"a bootstrap that waits for its members": {statetest.Bootstrap(3).Launch(0, 1, 2), outcome{}, conditions{
 			"False Bootstrapping: waiting for a quorum of 3 members to start: demo-0 is not running", notYet,
@@ -55,15 +56,17 @@ func TestConditions(t *testing.T) {
 			"True StartingMember: demo-1 is not running", "True MemberUnhealthy: demo-1 is not running",
 		}},
 		"one member that the operator cannot reach": {statetest.Formed(3).Unreachable(1), outcome{}, conditions{
-			"False StartingMember: demo-1 cannot be reached", quorate, "True StartingMember: demo-1", "True MemberUnhealthy: demo-1",
+			"False StartingMember: demo-1 cannot be reached", quorate, "True StartingMember: demo-1",
+			"True MemberUnhealthy: demo-1",
 		}},
-		"all members that the operator cannot reach may well serve": {statetest.Formed(3).Unreachable(0, 1, 2).Unlisted(), outcome{},
+		"all members that the operator cannot reach may well serve": {statetest.Formed(3).Unreachable(0, 1, 2).Unlisted(),
+			outcome{},
 			conditions{
-				"False QuorumLost: no majority", "Unknown ObservationFailed: the Pods are ready but the operator cannot reach them: demo-0",
+				"False QuorumLost: no majority", "Unknown ObservationFailed: the operator cannot reach them: demo-0",
 				"True QuorumLost: no majority", "True QuorumLost: no majority",
 			}},
 		"a lost quorum": {statetest.Formed(3).Crash(1, 2).Unlisted(), outcome{}, conditions{
-			"False QuorumLost: no majority", "False QuorumLost: no linearizable read succeeded: demo-0 does not follow the leader; demo-1",
+			"False QuorumLost: no majority", "False QuorumLost: no linearizable read succeeded: demo-0 does not follow",
 			"True QuorumLost: no majority", "True QuorumLost: no majority",
 		}},
 		"two of three ephemeral Pods gone are no cluster of one that the operator cannot reach": {
@@ -71,39 +74,52 @@ func TestConditions(t *testing.T) {
 				"False QuorumLost: no majority", "False QuorumLost: no linearizable read", "True QuorumLost: ", "True QuorumLost: ",
 			}},
 		"a scale-up with a step to do": {statetest.Formed(3).Replicas(5), outcome{}, conditions{
-			"False ScalingUp: 5 voters are wanted, 3 are listed", quorate, "True ScalingUp: add demo-3 as a learner: 5 voters are wanted", fine,
+			"False ScalingUp: 5 voters are wanted, 3 are listed", quorate,
+			"True ScalingUp: add demo-3 as a learner: 5 voters are wanted", fine,
 		}},
 		"a scale-down that waits": {statetest.Formed(3).Replicas(1), outcome{}, conditions{
-			"False ScalingDown: demo-2 is to be removed (1 voters are wanted, 3 are listed): waiting until the disruption", quorate,
+			"False ScalingDown: demo-2 is to be removed (1 voters are wanted, 3 are listed): waiting until the disruption",
+			quorate,
 			"True ScalingDown: waiting until the disruption controller", fine,
 		}},
 		"an alarm": {
-			statetest.Formed(3).With(func(c *state.Cluster) { c.Etcd.Alarms = []state.Alarm{{Type: "NOSPACE", Member: "demo-1"}} }),
+			statetest.Formed(3).With(func(c *state.Cluster) {
+				c.Etcd.Alarms = []state.Alarm{{Type: "NOSPACE",
+					Member: "demo-1"}}
+			}),
 			outcome{}, conditions{
-				"False Alarm: demo-1 has reached its quota", quorate, "True Alarm: demo-1", "True Alarm: demo-1 has reached its quota",
+				"False Alarm: demo-1 has reached its quota", quorate, "True Alarm: demo-1",
+				"True Alarm: demo-1 has reached its quota",
 			}},
 		"a lost volume": {statetest.Formed(3).NoPod(1).NoVolume(1), outcome{}, conditions{
-			"False MemberLost: demo-1 is lost: its volume is gone", quorate, "True MemberLost: demo-1", "True MemberLost: demo-1 is lost",
+			"False MemberLost: demo-1 is lost: its volume is gone", quorate, "True MemberLost: demo-1",
+			"True MemberLost: demo-1 is lost",
 		}},
 		"a wiped volume": {statetest.Formed(3).Wipe(1), outcome{}, conditions{
-			"False VolumeWiped: demo-1 is lost", quorate, "True VolumeWiped: demo-1", "True VolumeWiped: demo-1 is lost: its data was wiped",
+			"False VolumeWiped: demo-1 is lost", quorate, "True VolumeWiped: demo-1",
+			"True VolumeWiped: demo-1 is lost: its data was wiped",
 		}},
 		"a paused cluster is still reported on": {statetest.Formed(3).Spec(paused).Crash(1), outcome{}, conditions{
-			"False Paused: spec.paused is set", quorate, "False Paused: nothing is changed until it is removed", "True MemberUnhealthy: demo-1",
+			"False Paused: spec.paused is set", quorate, "False Paused: nothing is changed until it is removed",
+			"True MemberUnhealthy: demo-1",
 		}},
 		"a step that failed": {
-			statetest.Formed(3), outcome{blocked: []plan.Blocked{{Reason: v1alpha1.ReasonActionFailed, Message: "create Pod: forbidden"}}},
+			statetest.Formed(3), outcome{blocked: []plan.Blocked{{Reason: v1alpha1.ReasonActionFailed,
+				Message: "create Pod: forbidden"}}},
 			conditions{"False ActionFailed: create Pod: forbidden", quorate, "True ActionFailed: create Pod: forbidden", fine},
 		},
 		"what failed comes before what is waited for": {
-			statetest.Formed(3).Crash(1), outcome{blocked: []plan.Blocked{{Reason: v1alpha1.ReasonActionFailed, Message: "forbidden"}}},
+			statetest.Formed(3).Crash(1), outcome{blocked: []plan.Blocked{{Reason: v1alpha1.ReasonActionFailed,
+				Message: "forbidden"}}},
 			conditions{
-				"False ActionFailed: forbidden", quorate, "True ActionFailed: forbidden. waiting for demo-1", "True MemberUnhealthy: demo-1",
+				"False ActionFailed: forbidden", quorate, "True ActionFailed: forbidden. waiting for demo-1",
+				"True MemberUnhealthy: demo-1",
 			},
 		},
 		"a list that was read while the read failed leaves it open whether a majority serves": {
 			statetest.Formed(3).NotServing(), outcome{}, conditions{
-				"False QuorumLost: ", "Unknown ObservationFailed: etcd does not answer: context deadline exceeded", "True QuorumLost: ",
+				"False QuorumLost: ", "Unknown ObservationFailed: etcd does not answer: context deadline exceeded",
+				"True QuorumLost: ",
 				"True QuorumLost: ",
 			}},
 		"an ephemeral member that is being replaced": {statetest.Ephemeral(3).NoPod(1), outcome{}, conditions{
@@ -111,7 +127,8 @@ func TestConditions(t *testing.T) {
 			"True MemberUnhealthy: demo-1 has no Pod",
 		}},
 		"a bootstrapped member that is late is no degradation": {
-			statetest.Formed(3).Crash(2).Member(2, func(m *state.Member) { m.Volume.Started, m.Started, m.Pod.Sealed = false, false, false }),
+			statetest.Formed(3).Crash(2).Member(2,
+				func(m *state.Member) { m.Volume.Started, m.Started, m.Pod.Sealed = false, false, false }),
 			outcome{}, conditions{"False StartingMember: demo-2", quorate, "True StartingMember: demo-2", "False"},
 		},
 	}
@@ -122,7 +139,8 @@ func TestConditions(t *testing.T) {
 			for i, kind := range conditionTypes {
 				cond := meta.FindStatusCondition(s.Conditions, kind)
 				head, message, _ := strings.Cut(test.want[i], ": ")
-				if got := string(cond.Status) + " " + cond.Reason; !strings.HasPrefix(got, head) || !strings.Contains(cond.Message, message) {
+				if got := string(cond.Status) + " " + cond.Reason; !strings.HasPrefix(got, head) || !strings.Contains(cond.Message,
+					message) {
 					t.Errorf("%s is %s: %s\nwant %s", kind, got, cond.Message, test.want[i])
 				}
 				if cond.ObservedGeneration != c.Object.Generation {
@@ -154,7 +172,8 @@ func TestStatusHoldsNothingVolatile(t *testing.T) {
 		for i := range c.Members {
 			m := &c.Members[i]
 			if p := &m.Probe; p.Answered {
-				p.Term, p.Committed, p.Applied, p.DBSize, p.DBSizeInUse = p.Term+1, p.Committed+900, p.Applied+850, p.DBSize*2, p.DBSizeInUse*2
+				p.Term, p.Committed, p.Applied, p.DBSize, p.DBSizeInUse = p.Term+1, p.Committed+900, p.Applied+850, p.DBSize*2,
+					p.DBSizeInUse*2
 			}
 			if p := m.Pod; p != nil {
 				p.ResourceVersion, p.RunningFor = "99", p.RunningFor+time.Hour
@@ -194,12 +213,16 @@ func TestStatusOfMembership(t *testing.T) {
 		leader          string
 		endpoints       []string
 	}{
-		"before anything exists":                   {statetest.Fresh(), 0, 0, "0/0", 0, "", nil},
-		"in bootstrap there is no endpoint":        {statetest.Bootstrap(3).Launch(0, 1, 2).Run(0, 1, 2).Serving(), 3, 0, "0/3", 0, "demo-0", nil},
-		"at rest":                                  {statetest.Formed(3), 3, 3, "3/3", 1, "demo-0", url("0", "1", "2")},
-		"a member down keeps its endpoint":         {statetest.Formed(3).Crash(1), 3, 2, "2/3", 0, "demo-0", url("0", "1", "2")},
-		"a learner has none and is no replica":     {statetest.Formed(3).Replicas(5).Learner(3), 3, 3, "3/3", 1, "demo-0", url("0", "1", "2")},
-		"an unmanaged voter counts for the quorum": {statetest.Formed(3).With(unmanaged), 3, 3, "3/4", 0, "demo-0", url("0", "1", "2")},
+		"before anything exists": {statetest.Fresh(), 0, 0, "0/0", 0, "", nil},
+		"in bootstrap there is no endpoint": {statetest.Bootstrap(3).Launch(0, 1, 2).Run(0, 1, 2).Serving(), 3, 0,
+			"0/3", 0, "demo-0", nil},
+		"at rest": {statetest.Formed(3), 3, 3, "3/3", 1, "demo-0", url("0", "1", "2")},
+		"a member down keeps its endpoint": {statetest.Formed(3).Crash(1), 3, 2, "2/3", 0, "demo-0",
+			url("0", "1", "2")},
+		"a learner has none and is no replica": {statetest.Formed(3).Replicas(5).Learner(3), 3, 3, "3/3", 1, "demo-0",
+			url("0", "1", "2")},
+		"an unmanaged voter counts for the quorum": {statetest.Formed(3).With(unmanaged), 3, 3, "3/4", 0, "demo-0",
+			url("0", "1", "2")},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

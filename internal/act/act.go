@@ -85,7 +85,11 @@ func (e *Executor) confirm(ctx context.Context, c *state.Cluster, step plan.Step
 	if err != nil {
 		return nil, err
 	}
-	if d := plan.Next(live); !reflect.DeepEqual(d.Step, step) {
+	d := plan.Next(live)
+	if d.Step == nil && len(d.Blocked) > 0 {
+		return nil, &RefusedError{Step: step, Blocked: d.Blocked}
+	}
+	if !reflect.DeepEqual(d.Step, step) {
 		return nil, fmt.Errorf("%q is not what the live state asks for: %w", step, errChanged)
 	}
 	return live, nil

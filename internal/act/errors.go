@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/quorate/quorate/internal/etcd"
+	"github.com/quorate/quorate/internal/plan"
 )
 
 // ErrConflict means that an object of a name that the cluster needs belongs to something else.
@@ -18,6 +19,16 @@ var ErrConflict = errors.New("ownership conflict")
 
 // errChanged means that the world is no longer as the plan saw it: observe again.
 var errChanged = errors.New("changed since it was observed")
+
+// RefusedError means that the live state, unlike the cache, forbids the step: what it waits for is in Blocked.
+type RefusedError struct {
+	Step    plan.Step
+	Blocked []plan.Blocked
+}
+
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("the live state forbids to %s: %s", e.Step, e.Blocked[0].Message)
+}
 
 // etcdRetry is how long to wait after etcd answered "later". What ends the wait (members connected for 5 s, a learner
 // in sync) gives no event.

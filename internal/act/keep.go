@@ -29,9 +29,7 @@ func applyServices(ctx context.Context, w *writer, s plan.ApplyServices) error {
 	wanted := map[string]bool{}
 	for _, d := range desired {
 		wanted[d.Name] = true
-		seen := &corev1.Service{}
-		err := w.apply(ctx, d, seen, func() bool { return equality.Semantic.DeepDerivative(d.Spec, seen.Spec) })
-		if err != nil {
+		if err := w.apply(ctx, keptService(d)); err != nil {
 			return err
 		}
 	}
@@ -58,10 +56,38 @@ func applyServices(ctx context.Context, w *writer, s plan.ApplyServices) error {
 	return nil
 }
 
+// keptService compares what the operator sets, and all of the ports. A node port that was allocated stays.
+func keptService(d *corev1.Service) kept {
+	seen := &corev1.Service{}
+	return kept{
+		desired: d, seen: seen,
+		same: func() bool {
+			return equality.Semantic.DeepDerivative(d.Spec, seen.Spec) && len(d.Spec.Ports) == len(seen.Spec.Ports) &&
+				equality.Semantic.DeepEqual(d.Spec.Selector, seen.Spec.Selector)
+		},
+		mend: func() {
+			nodePorts := map[string]int32{}
+			for _, p := range seen.Spec.Ports {
+				nodePorts[p.Name] = p.NodePort
+			}
+			seen.Spec.Ports = slices.Clone(d.Spec.Ports)
+			for i := range seen.Spec.Ports {
+				seen.Spec.Ports[i].NodePort = nodePorts[seen.Spec.Ports[i].Name]
+			}
+			seen.Spec.Selector, seen.Spec.Type = d.Spec.Selector, d.Spec.Type
+			seen.Spec.PublishNotReadyAddresses = d.Spec.PublishNotReadyAddresses
+		},
+	}
+}
+
 func applyDisruptionBudget(ctx context.Context, w *writer, s plan.ApplyDisruptionBudget) error {
 	if s.MinAvailable > 0 {
 		d, seen := resources.DisruptionBudget(w.cluster, s.MinAvailable), &policyv1.PodDisruptionBudget{}
-		return w.apply(ctx, d, seen, func() bool { return equality.Semantic.DeepDerivative(d.Spec, seen.Spec) })
+		return w.apply(ctx, kept{
+			desired: d, seen: seen,
+			same: func() bool { return equality.Semantic.DeepEqual(d.Spec, seen.Spec) },
+			mend: func() { seen.Spec = *d.Spec.DeepCopy() },
+		})
 	}
 	seen := &policyv1.PodDisruptionBudget{}
 	err := w.Get(ctx, clientKey(w.cluster.Namespace, resources.DisruptionBudgetName(w.cluster.Name)), seen)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -87,14 +88,26 @@ func (w *writer) remove(ctx context.Context, obj client.Object, opts ...client.D
 	return nil
 }
 
-// apply keeps an object that the cluster owns as desired, by server-side apply; seen must be an empty object of the
-// same kind. It writes only when what the operator wants has changed, or when somebody changed it in the object.
-func (w *writer) apply(ctx context.Context, desired, seen client.Object, same func() bool) error {
+// kept is an object that the cluster owns and keeps as desired.
+type kept struct {
+	desired client.Object
+	// seen is an empty object of the same kind, to read into.
+	seen client.Object
+	// same tells that the spec of seen is as desired, apart from defaults; mend makes it so.
+	same func() bool
+	mend func()
+}
+
+// apply keeps an object as desired. It writes only when what the operator wants has changed (by server-side apply), or
+// when somebody changed it in the object. That is mended by a patch: applying would merge lists such as the ports of a
+// Service with what somebody else put there.
+func (w *writer) apply(ctx context.Context, k kept) error {
+	desired, seen := k.desired, k.seen
 	hash, err := hashOf(desired)
 	if err != nil {
 		return err
 	}
-	desired.SetAnnotations(withHash(desired.GetAnnotations(), hash))
+	desired.SetAnnotations(merged(desired.GetAnnotations(), map[string]string{resources.AnnotationDesired: hash}))
 	key := client.ObjectKeyFromObject(desired)
 	err = w.Get(ctx, key, seen)
 	if apierrors.IsNotFound(err) {
@@ -109,10 +122,23 @@ func (w *writer) apply(ctx context.Context, desired, seen client.Object, same fu
 		return fmt.Errorf("%s belongs to something else: delete or rename it: %w", describe(desired), ErrConflict)
 	case seen.GetDeletionTimestamp() != nil:
 		return fmt.Errorf("%s is being deleted: %w", describe(desired), errChanged)
-	case seen.GetAnnotations()[resources.AnnotationDesired] == hash && kept(desired, seen) && same():
-		return nil
+	case seen.GetAnnotations()[resources.AnnotationDesired] == hash:
+		return w.mend(ctx, k)
 	}
 	return w.applyNow(ctx, desired)
+}
+
+// mend patches what somebody changed.
+func (w *writer) mend(ctx context.Context, k kept) error {
+	if k.same() && equality.Semantic.DeepDerivative(k.desired.GetLabels(), k.seen.GetLabels()) &&
+		equality.Semantic.DeepDerivative(k.desired.GetAnnotations(), k.seen.GetAnnotations()) {
+		return nil
+	}
+	return w.change(ctx, k.seen, k.seen.GetUID(), func() {
+		k.mend()
+		k.seen.SetLabels(merged(k.seen.GetLabels(), k.desired.GetLabels()))
+		k.seen.SetAnnotations(merged(k.seen.GetAnnotations(), k.desired.GetAnnotations()))
+	})
 }
 
 func (w *writer) applyNow(ctx context.Context, desired client.Object) error {
@@ -133,17 +159,13 @@ func (w *writer) applyNow(ctx context.Context, desired client.Object) error {
 	return nil
 }
 
-// kept tells that the labels, annotations and owner that the operator set are still there.
-func kept(desired, seen client.Object) bool {
-	return equality.Semantic.DeepDerivative(desired.GetLabels(), seen.GetLabels()) &&
-		equality.Semantic.DeepDerivative(desired.GetAnnotations(), seen.GetAnnotations())
-}
-
-func withHash(annotations map[string]string, hash string) map[string]string {
-	out := map[string]string{resources.AnnotationDesired: hash}
-	for k, v := range annotations {
-		out[k] = v
+// merged is over laid over base; both stay as they are.
+func merged(base, over map[string]string) map[string]string {
+	out := maps.Clone(base)
+	if out == nil {
+		out = make(map[string]string, len(over))
 	}
+	maps.Copy(out, over)
 	return out
 }
 

@@ -156,15 +156,18 @@ func TestReadNodes(t *testing.T) {
 		"node-5": node(corev1.ConditionFalse),
 		"other":  node(corev1.ConditionTrue),
 	}}
-	c := statetest.Formed(5).NoPod(1).LeftoverPod(5).With(func(c *state.Cluster) { c.Leftovers.Pods[0].Node = "node-5" }).Build()
+	c := statetest.Formed(5).NoPod(1).LeftoverPod(5).With(func(c *state.Cluster) { c.Leftovers.Pods[0].Node = "node-5" }).
+		Build()
 	if err := (&Observer{}).readNodes(t.Context(), reader, c); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]state.Node{
-		"node-0": {Ready: true}, "node-1": {}, "node-2": {OutOfService: true}, "node-3": {Ready: true, Unschedulable: true}, "node-5": {},
+		"node-0": {Ready: true}, "node-1": {}, "node-2": {OutOfService: true}, "node-3": {Ready: true, Unschedulable: true},
+		"node-5": {},
 	}
 	if diff := cmp.Diff(want, c.Nodes); diff != "" {
-		t.Errorf("nodes of members, of volumes without a Pod and of leftovers; one that is gone left out (-want +got):\n%s", diff)
+		t.Errorf("nodes of members, of volumes without a Pod and of leftovers; one that is gone left out (-want +got):\n%s",
+			diff)
 	}
 	reader.err = errors.New("forbidden")
 	if err := (&Observer{}).readNodes(t.Context(), reader, c); !errors.Is(err, reader.err) {

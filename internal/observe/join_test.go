@@ -109,7 +109,8 @@ func TestJoin(t *testing.T) {
 			want: "0:V" + full,
 		},
 		"objects of an earlier generation are left over": {
-			cluster: statetest.Bootstrap(1).Leftover(0, false), want: "0:-, leftover pod demo-0, leftover volume demo-0-00000000000000f0",
+			cluster: statetest.Bootstrap(1).Leftover(0, false),
+			want:    "0:-, leftover pod demo-0, leftover volume demo-0-00000000000000f0",
 		},
 		"members of a formed cluster are those that etcd lists": {
 			cluster: statetest.Formed(2).Learner(2), want: "0:V" + full + ", 1:V" + full + ", 2:l",
@@ -119,7 +120,8 @@ func TestJoin(t *testing.T) {
 		},
 		"what etcd does not list is left over, retired or not": {
 			cluster: statetest.Formed(1).Leftover(1, false).LeftoverVolume(2, true),
-			want:    "0:V" + full + ", leftover pod demo-1, leftover volume demo-1-00000000000000f1, leftover volume demo-2-00000000000000f2",
+			want: "0:V" + full + ", leftover pod demo-1, leftover volume demo-1-00000000000000f1, " +
+				"leftover volume demo-2-00000000000000f2",
 		},
 		"an incarnation is matched by its ID, not by its name": {
 			cluster: statetest.Formed(1).LeftoverPod(0).LeftoverVolume(0, false).NoPod(0).NoVolume(0),
@@ -196,12 +198,21 @@ func TestJoin(t *testing.T) {
 // What the builder makes is what an observation would be: else the tables of the planner prove nothing.
 func TestJoinMakesWhatTheBuilderMakes(t *testing.T) {
 	builders := map[string]func() *statetest.Builder{
-		"bootstrap":           func() *statetest.Builder { return statetest.Bootstrap(3).Launch(0, 1, 2) },
-		"serving bootstrap":   func() *statetest.Builder { return statetest.Bootstrap(3).Launch(0, 1, 2).Run(0, 1).Serving().Seal(0) },
-		"formed":              func() *statetest.Builder { return statetest.Formed(5).NoPod(1).Terminate(2).Crash(3) },
-		"learner":             func() *statetest.Builder { return statetest.Formed(3).Learner(3).Launch(3).Run(3).Seal(3) },
-		"leftovers":           func() *statetest.Builder { return statetest.Formed(3).Leftover(4, true).LeftoverVolume(5, false) },
-		"unlisted":            func() *statetest.Builder { return statetest.Formed(3).NoPod(1).NoPod(2).NoVolume(2).Unlisted() },
+		"bootstrap": func() *statetest.Builder { return statetest.Bootstrap(3).Launch(0, 1, 2) },
+		"serving bootstrap": func() *statetest.Builder {
+			return statetest.Bootstrap(3).Launch(0, 1, 2).Run(0, 1).Serving().
+				Seal(0)
+		},
+		"formed":  func() *statetest.Builder { return statetest.Formed(5).NoPod(1).Terminate(2).Crash(3) },
+		"learner": func() *statetest.Builder { return statetest.Formed(3).Learner(3).Launch(3).Run(3).Seal(3) },
+		"leftovers": func() *statetest.Builder {
+			return statetest.Formed(3).Leftover(4, true).
+				LeftoverVolume(5, false)
+		},
+		"unlisted": func() *statetest.Builder {
+			return statetest.Formed(3).NoPod(1).NoPod(2).NoVolume(2).
+				Unlisted()
+		},
 		"ephemeral":           func() *statetest.Builder { return statetest.Ephemeral(3).NoPod(1) },
 		"ephemeral, unlisted": func() *statetest.Builder { return statetest.Ephemeral(3).NoPod(1).Crash(2).Unlisted() },
 		"latch lost":          func() *statetest.Builder { return statetest.Formed(3).NoPod(1).LatchLost() },

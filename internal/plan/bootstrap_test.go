@@ -71,7 +71,8 @@ func TestBootstrap(t *testing.T) {
 	scenarios{
 		"starts all members at once, each with the whole list": {
 			cluster: statetest.Bootstrap(3), step: start(launchOf(3, 0), launchOf(3, 1), launchOf(3, 2)),
-			blocked: []string{waiting + "demo-0 has no Pod; demo-1 has no Pod; demo-2 has no Pod"}, ensures: []plan.Step{budget(2)},
+			blocked: []string{waiting + "demo-0 has no Pod; demo-1 has no Pod; demo-2 has no Pod"},
+			ensures: []plan.Step{budget(2)},
 		},
 		"a single member too, without a budget": {
 			cluster: statetest.Bootstrap(1), step: start(launchOf(1, 0)), ensures: []plan.Step{budget(0)},
@@ -108,7 +109,8 @@ func TestBootstrap(t *testing.T) {
 			absent: []plan.Step{plan.FormLatch{}},
 		},
 		"is formed by a sealed majority that serves": {
-			cluster: started().Run(0, 1).Serving().Seal(0, 1), ensures: []plan.Step{plan.FormLatch{}}, blocked: []string{waiting + "demo-2"},
+			cluster: started().Run(0, 1).Serving().Seal(0, 1), ensures: []plan.Step{plan.FormLatch{}},
+			blocked: []string{waiting + "demo-2"},
 		},
 		"records the version when the spec changes it": {
 			cluster: started().Spec(func(s *v1alpha1.EtcdClusterSpec) { s.Version = ptr.To("3.6.14") }).Run(0, 1, 2),
@@ -142,7 +144,12 @@ func TestFailedBootstrap(t *testing.T) {
 	}
 	scenarios{
 		"goes on with a majority when one volume is lost, which never starts empty": {
-			cluster: started().NoPod(1).NoVolume(1), blocked: []string{"Bootstrapping: demo-1 cannot start: its data is gone", waiting},
+			cluster: started().NoPod(1).NoVolume(1),
+			blocked: []string{"Bootstrapping: demo-1 cannot start: its data is gone", waiting},
+		},
+		"waits for a volume that is being deleted, and does not start on it": {
+			cluster: started().NoPod(1).Member(1, func(m *state.Member) { m.Volume.Terminating = true }),
+			blocked: []string{"Bootstrapping: demo-1 cannot start: its volume demo-1-", waiting},
 		},
 		"starts again under a new identity when a majority of the volumes is lost": {
 			cluster: started().NoPod(0, 1).NoVolume(0, 1), step: restart,
@@ -165,9 +172,11 @@ func TestFailedBootstrap(t *testing.T) {
 			step: start(ephemeral(launchOf(3, 2))),
 		},
 		"is never given up in the moment in which it forms": {
-			cluster: started().Run(0, 1, 2).Serving().Seal(0, 1, 2).Member(0, func(m *state.Member) { m.Volume.Terminating = true }).
+			cluster: started().Run(0, 1, 2).Serving().Seal(0, 1, 2).
+				Member(0, func(m *state.Member) { m.Volume.Terminating = true }).
 				NoPod(2).NoVolume(2),
-			ensures: []plan.Step{plan.FormLatch{}}, blocked: []string{"Bootstrapping: demo-2 cannot start: its data is gone", waiting},
+			ensures: []plan.Step{plan.FormLatch{}},
+			blocked: []string{"Bootstrapping: demo-2 cannot start: its data is gone", waiting},
 		},
 		"deletes the Pods of the generation that failed": {
 			cluster: next(statetest.Bootstrap(3).LeftoverPod(0)), step: plan.DeletePod{

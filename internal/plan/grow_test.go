@@ -48,7 +48,8 @@ func TestScaleUp(t *testing.T) {
 			ensures: []plan.Step{sealOf(statetest.Formed(3), 3, 1)},
 		},
 		"does not add a second learner": {
-			cluster: up(3, 7).Learner(3).Launch(3), blocked: []string{"ScalingUp: waiting for learner demo-3: it is not running"},
+			cluster: up(3, 7).Learner(3).Launch(3),
+			blocked: []string{"ScalingUp: waiting for learner demo-3: it is not running"},
 		},
 	}.run(t)
 }
@@ -91,13 +92,15 @@ func TestLearner(t *testing.T) {
 			blocked: []string{"ScalingUp: waiting for learner demo-3"},
 		},
 		"keeps its old list once it has started": {
-			cluster: learner().Launch(3).Run(3).Member(3, func(m *state.Member) { m.Pod.InitialCluster = statetest.List(0, 1, 3) }),
+			cluster: learner().Launch(3).Run(3).Member(3,
+				func(m *state.Member) { m.Pod.InitialCluster = statetest.List(0, 1, 3) }),
 			blocked: []string{"ScalingUp: waiting for learner demo-3: it is not sealed yet"},
 			ensures: []plan.Step{sealLearner()},
 		},
 		"is not promoted before it has caught up": {
 			cluster: inSync().Member(0, func(m *state.Member) { m.Probe.Committed, m.Probe.Applied = 5000, 5000 }).
-				Member(1, func(m *state.Member) { m.Probe.Applied = 5000 }).Member(2, func(m *state.Member) { m.Probe.Applied = 5000 }),
+				Member(1, func(m *state.Member) { m.Probe.Applied = 5000 }).
+				Member(2, func(m *state.Member) { m.Probe.Applied = 5000 }),
 			blocked: []string{"ScalingUp: waiting for learner demo-3: it is behind the log of the others"},
 			absent:  []plan.Step{plan.MarkVoter{}}, ensures: []plan.Step{budget(2)},
 		},
@@ -106,7 +109,8 @@ func TestLearner(t *testing.T) {
 			ensures: []plan.Step{plan.MarkVoter{Member: member(3), PodUID: podUID(3)}, budget(3)},
 		},
 		"then the disruption controller must have seen the budget": {
-			cluster: labelled().Budget(3).With(func(c *state.Cluster) { c.Disruption.Observed = false }), ensures: []plan.Step{budget(3)},
+			cluster: labelled().Budget(3).With(func(c *state.Cluster) { c.Disruption.Observed = false }),
+			ensures: []plan.Step{budget(3)},
 			blocked: []string{"ScalingUp: waiting until the disruption controller observes it and minAvailable 3", about},
 		},
 		"and must count the new voter's Pod": {
@@ -118,7 +122,8 @@ func TestLearner(t *testing.T) {
 			absent: []plan.Step{plan.MarkVoter{}},
 		},
 		"keeps the budget up while it is labelled and unhealthy": {
-			cluster: labelled().Crash(3), ensures: []plan.Step{budget(3)}, blocked: []string{"ScalingUp: learner demo-3: it is not running"},
+			cluster: labelled().Crash(3), ensures: []plan.Step{budget(3)},
+			blocked: []string{"ScalingUp: learner demo-3: it is not running"},
 		},
 		"is not promoted while that would leave no healthy majority": {
 			cluster: labelled().Budget(3).Crash(2, 1).NotServing(), ensures: []plan.Step{budget(3)},
@@ -126,7 +131,8 @@ func TestLearner(t *testing.T) {
 		},
 		"that is no longer wanted is retired": {
 			cluster: inSync().Replicas(3), step: plan.Retire{Name: member(3), Volume: volume(inSync(), 3)},
-			blocked: []string{"ScalingDown: learner demo-3 is removed: 3 voters are wanted and there are 3"}, ensures: []plan.Step{budget(2)},
+			blocked: []string{"ScalingDown: learner demo-3 is removed: 3 voters are wanted and there are 3"},
+			ensures: []plan.Step{budget(2)},
 		},
 		"and removed": {
 			cluster: inSync().Replicas(3).Retire(3), step: plan.RemoveMember{
@@ -152,7 +158,8 @@ func TestLearner(t *testing.T) {
 			blocked: []string{about},
 		},
 		"that ran and lost its volume is removed, never started empty": {
-			cluster: inSync().NoPod(3).NoVolume(3), step: plan.RemoveMember{Name: member(3), ID: promote.ID, Why: list + " is gone"},
+			cluster: inSync().NoPod(3).NoVolume(3),
+			step:    plan.RemoveMember{Name: member(3), ID: promote.ID, Why: list + " is gone"},
 			blocked: []string{"ScalingDown: learner demo-3 is removed: its volume is gone"},
 		},
 		"that may have run and lost its volume is removed as well": {

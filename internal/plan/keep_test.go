@@ -23,7 +23,8 @@ func TestServices(t *testing.T) {
 			ensures: []plan.Step{plan.ApplyServices{}},
 		},
 		"then one for all and one for each voter": {
-			cluster: statetest.Formed(3), ensures: []plan.Step{plan.ApplyServices{Clients: true, Slots: []int{0, 1, 2}, Prune: true}},
+			cluster: statetest.Formed(3), ensures: []plan.Step{plan.ApplyServices{Clients: true, Slots: []int{0, 1, 2},
+				Prune: true}},
 		},
 		"a learner gets none": {
 			cluster: statetest.Formed(3).Replicas(5).Learner(3).Launch(3), blocked: []string{"ScalingUp: learner demo-3"},
@@ -34,7 +35,8 @@ func TestServices(t *testing.T) {
 			ensures: []plan.Step{plan.ApplyServices{Clients: true, Slots: []int{0, 1, 2}, Prune: true}},
 		},
 		"none is taken away while etcd's list is not known": {
-			cluster: statetest.Ephemeral(3).NoPod(1).Crash(2).Unlisted(), blocked: []string{"QuorumLost: no", "StartingMember: demo-0"},
+			cluster: statetest.Ephemeral(3).NoPod(1).Crash(2).Unlisted(),
+			blocked: []string{"QuorumLost: no", "StartingMember: demo-0"},
 			ensures: []plan.Step{plan.ApplyServices{Clients: true, Slots: []int{0, 2}}},
 		},
 	}.run(t)
@@ -51,15 +53,17 @@ func TestOwners(t *testing.T) {
 			ensures: []plan.Step{plan.ApplyOwners{Owned: false}},
 		},
 		"the cluster owns them with Delete": {
-			cluster: statetest.Formed(3).Spec(reclaim(v1alpha1.ReclaimDelete)), ensures: []plan.Step{plan.ApplyOwners{Owned: true}},
+			cluster: statetest.Formed(3).Spec(reclaim(v1alpha1.ReclaimDelete)),
+			ensures: []plan.Step{plan.ApplyOwners{Owned: true}},
 		},
 		"retired volumes as well": {
-			cluster: statetest.Formed(3).Spec(reclaim(v1alpha1.ReclaimDelete)).LeftoverVolume(3, true).With(func(c *state.Cluster) {
-				c.Latch.Owner = statetest.UID
-				for _, m := range c.Members {
-					m.Volume.Owner = statetest.UID
-				}
-			}),
+			cluster: statetest.Formed(3).Spec(reclaim(v1alpha1.ReclaimDelete)).LeftoverVolume(3, true).
+				With(func(c *state.Cluster) {
+					c.Latch.Owner = statetest.UID
+					for _, m := range c.Members {
+						m.Volume.Owner = statetest.UID
+					}
+				}),
 			ensures: []plan.Step{plan.ApplyOwners{Owned: true}},
 			step:    plan.DeleteVolume{Name: "demo-3-00000000000000f3", UID: "uid-volume-f3"},
 		},
@@ -73,7 +77,8 @@ func TestPlacement(t *testing.T) {
 	pv := statetest.Formed(3).Build().Members[1].Volume.PersistentVolume
 	scenarios{
 		"is recorded when the volume is bound and the Pod has a node": {
-			cluster: statetest.Formed(3).Member(1, func(m *state.Member) { m.Volume.RecordedPersistentVolume, m.Volume.Node = "", "" }),
+			cluster: statetest.Formed(3).Member(1,
+				func(m *state.Member) { m.Volume.RecordedPersistentVolume, m.Volume.Node = "", "" }),
 			ensures: []plan.Step{place(pv, "node-1")},
 		},
 		"follows the Pod to another node": {
@@ -122,7 +127,8 @@ func TestSeal(t *testing.T) {
 			blocked: starting("answers as another member (bad)"),
 		},
 		"not when its Pod is being deleted": {
-			cluster: unsealed().Terminate(1), absent: []plan.Step{plan.Seal{}}, blocked: []string{"StartingMember: demo-1: its Pod"},
+			cluster: unsealed().Terminate(1), absent: []plan.Step{plan.Seal{}},
+			blocked: []string{"StartingMember: demo-1: its Pod"},
 		},
 	}.run(t)
 }
@@ -135,13 +141,16 @@ func TestVersionOfPods(t *testing.T) {
 		l.Incarnation.Version = version
 		return l
 	}
-	const outdated, minor = "RolloutNotSupported: the template of demo-0, demo-2 is older", "RolloutNotSupported: version 3.7.3 is not rolled out"
+	const outdated, minor = "RolloutNotSupported: the template of demo-0, demo-2 is older",
+		"RolloutNotSupported: version 3.7.3 is not rolled out"
 	scenarios{
 		"a Pod that is created again gets another patch of its minor": {
-			cluster: statetest.Formed(3).NoPod(1).Spec(to("3.6.20")), step: start(with(resumed(3, 1), "3.6.20")), blocked: []string{outdated},
+			cluster: statetest.Formed(3).NoPod(1).Spec(to("3.6.20")), step: start(with(resumed(3, 1), "3.6.20")),
+			blocked: []string{outdated},
 		},
 		"also a lower one": {
-			cluster: statetest.Formed(3).NoPod(1).Spec(to("3.6.14")), step: start(with(resumed(3, 1), "3.6.14")), blocked: []string{outdated},
+			cluster: statetest.Formed(3).NoPod(1).Spec(to("3.6.14")), step: start(with(resumed(3, 1), "3.6.14")),
+			blocked: []string{outdated},
 		},
 		"but never another minor": {
 			cluster: statetest.Formed(3).NoPod(1).Spec(to("3.7.3")), step: start(resumed(3, 1)), blocked: []string{minor},
@@ -154,7 +163,8 @@ func TestVersionOfPods(t *testing.T) {
 			cluster: statetest.Formed(3).Crash(1).Spec(to("3.7.3")), blocked: []string{minor, "StartingMember: demo-1"},
 		},
 		"a version that was chosen once is kept when the operator's default moves on": {
-			cluster: statetest.Formed(3).NoPod(1).With(func(c *state.Cluster) { c.DefaultVersion = "3.7.3" }), step: start(resumed(3, 1)),
+			cluster: statetest.Formed(3).NoPod(1).With(func(c *state.Cluster) { c.DefaultVersion = "3.7.3" }),
+			step:    start(resumed(3, 1)),
 		},
 		"a joiner gets the lowest minor that a member runs": {
 			cluster: statetest.Formed(3).Replicas(5).Learner(3).Spec(to("3.7.3")).Member(0, func(m *state.Member) {

@@ -13,7 +13,7 @@ func TestLostMember(t *testing.T) {
 	const up = "ScalingUp: "
 	scenarios{
 		"a lost volume is reported with what to do, and nothing is started empty": {
-			cluster: gone(), blocked: []string{"MemberLost: demo-1 is lost: its volume is gone. This release does not replace it"},
+			cluster: gone(), blocked: []string{"MemberLost: demo-1 is lost: its volume is gone. This release"},
 		},
 		"a wiped volume is reported": {
 			cluster: statetest.Formed(3).Wipe(1),
@@ -31,8 +31,9 @@ func TestLostMember(t *testing.T) {
 			blocked: []string{"QuorumLost: only 0 of 3", "MemberLost: demo-1", "StartingMember: demo-0"},
 		},
 		"a voter of the bootstrap that never got a volume gets one after the others have formed": {
-			cluster: statetest.Formed(3).NoPod(2).NoVolume(2).Member(2, func(m *state.Member) { m.Launched, m.Started = false, false }),
-			step:    start(launchOf(3, 2)),
+			cluster: statetest.Formed(3).NoPod(2).NoVolume(2).
+				Member(2, func(m *state.Member) { m.Launched, m.Started = false, false }),
+			step: start(launchOf(3, 2)),
 		},
 		"a voter that was lost in bootstrap before it ever served is removed": {
 			cluster: gone().Member(1, func(m *state.Member) { m.Started = false }),
@@ -57,7 +58,8 @@ func TestLostEphemeralMember(t *testing.T) {
 	const gone, ended = "its Pod is gone and its data with it", "its Pod has ended and its data is gone with it"
 	scenarios{
 		"is removed first": {
-			cluster: three().NoPod(1), step: removed(gone), blocked: []string{"ReplacingMember: demo-1 is replaced: its Pod is gone"},
+			cluster: three().NoPod(1), step: removed(gone),
+			blocked: []string{"ReplacingMember: demo-1 is replaced: its Pod is gone"},
 		},
 		"then its slot is filled by a new member": {
 			cluster: three().With(func(c *state.Cluster) { c.Members = append(c.Members[:1], c.Members[2:]...) }).Budget(2),
@@ -83,7 +85,8 @@ func TestLostEphemeralMember(t *testing.T) {
 		},
 		"goes before a learner that is in flight, which etcd would not let be followed by another": {
 			cluster: three().Replicas(5).Learner(3).Launch(3).NoPod(1), step: removed(gone),
-			blocked: []string{"ReplacingMember: demo-1 is replaced", "ScalingDown: learner demo-3 is removed: demo-1 has to be replaced first"},
+			blocked: []string{"ReplacingMember: demo-1 is replaced",
+				"ScalingDown: learner demo-3 is removed: demo-1 has to be replaced first"},
 		},
 		"whose Pod is terminating is waited for": {
 			cluster: three().Terminate(1), blocked: []string{"StartingMember: demo-1: its Pod is being deleted"},
@@ -100,7 +103,8 @@ func TestLostEphemeralMember(t *testing.T) {
 		},
 		"all crashed at once after an edit of the spec keep their data: they come back by themselves": {
 			cluster: three().Crash(0, 1, 2).Outdate(0, 1, 2).Unlisted(),
-			blocked: []string{"QuorumLost: no majority serves", "StartingMember: demo-0 is not running", "RolloutNotSupported: demo-0"},
+			blocked: []string{"QuorumLost: no majority serves", "StartingMember: demo-0 is not running",
+				"RolloutNotSupported: demo-0"},
 		},
 		"whose Pod another object shadows is not lost": {
 			cluster: three().NoPod(1).With(unreadablePod),
@@ -125,15 +129,17 @@ func TestMissingPod(t *testing.T) {
 	scenarios{
 		"is created again on its volume, sealed": {cluster: statetest.Formed(3).NoPod(1), step: start(resumed(3, 1))},
 		"is created for a single member too": {
-			cluster: statetest.Formed(1).Replicas(1).NoPod(0).Unlisted(), step: start(resumed(1, 0)), blocked: []string{"QuorumLost: no majority"},
+			cluster: statetest.Formed(1).Replicas(1).NoPod(0).Unlisted(), step: start(resumed(1, 0)),
+			blocked: []string{"QuorumLost: no majority"},
 		},
 		"is born sealed when etcd lists the member as started, whatever its record says": {
 			cluster: statetest.Formed(3).NoPod(1).Member(1, func(m *state.Member) { m.Volume.Started = false }),
 			step:    start(resumed(3, 1)),
 		},
 		"of a bootstrapped member that never ran starts with the bootstrap's list": {
-			cluster: statetest.Formed(3).NoPod(1).Member(1, func(m *state.Member) { m.Volume.Started, m.Started = false, false }),
-			step:    start(again(launchOf(3, 1))),
+			cluster: statetest.Formed(3).NoPod(1).
+				Member(1, func(m *state.Member) { m.Volume.Started, m.Started = false, false }),
+			step: start(again(launchOf(3, 1))),
 		},
 		"on a retiring volume is created: the removal may be withdrawn still": {
 			cluster: statetest.Formed(3).NoPod(1).Retire(1), step: start(resumed(3, 1)),
@@ -160,7 +166,8 @@ func TestMissingPod(t *testing.T) {
 			cluster: statetest.Formed(3).NoPod(1).With(node(1, state.Node{OutOfService: true})), step: start(resumed(3, 1)),
 		},
 		"is free to go elsewhere when its node is ready": {
-			cluster: statetest.Formed(3).NoPod(1).With(node(1, state.Node{Ready: true, Unschedulable: true})), step: start(resumed(3, 1)),
+			cluster: statetest.Formed(3).NoPod(1).With(node(1, state.Node{Ready: true, Unschedulable: true})),
+			step:    start(resumed(3, 1)),
 		},
 		"waits while a former member's Pod holds its name": {
 			cluster: statetest.Formed(3).NoPod(1).LeftoverPod(1).With(terminateLeftovers),
@@ -171,7 +178,8 @@ func TestMissingPod(t *testing.T) {
 			blocked: []string{"OwnershipConflict: Pod demo-1 (no version)", "StartingMember: demo-1: an object that it needs"},
 		},
 		"that ended is deleted first": {
-			cluster: statetest.Formed(3).Finish(1), step: plan.DeletePod{Name: "demo-1", UID: podUID(1), Why: "its containers ended for good"},
+			cluster: statetest.Formed(3).Finish(1),
+			step:    plan.DeletePod{Name: "demo-1", UID: podUID(1), Why: "its containers ended for good"},
 			blocked: []string{"StartingMember: demo-1"},
 		},
 		"that does not run is made anew from a newer spec": {
@@ -184,7 +192,8 @@ func TestMissingPod(t *testing.T) {
 			cluster: statetest.Formed(3).Crash(1), blocked: []string{"StartingMember: demo-1 is not running: CrashLoopBackOff"},
 		},
 		"that runs but does not answer is not touched, however old its template": {
-			cluster: statetest.Formed(3).Unreachable(1).Outdate(1), blocked: []string{"StartingMember: demo-1", "RolloutNotSupported: demo-1"},
+			cluster: statetest.Formed(3).Unreachable(1).Outdate(1),
+			blocked: []string{"StartingMember: demo-1", "RolloutNotSupported: demo-1"},
 		},
 	}.run(t)
 }

@@ -44,12 +44,14 @@ func TestEveryDecisionIsSafe(t *testing.T) {
 
 var (
 	steps = []plan.Step{
-		plan.CreateLatch{}, plan.RestartBootstrap{}, plan.RestoreLatch{}, plan.StartMembers{}, plan.UpdateStart{}, plan.DeletePod{},
+		plan.CreateLatch{}, plan.RestartBootstrap{}, plan.RestoreLatch{}, plan.StartMembers{}, plan.UpdateStart{},
+		plan.DeletePod{},
 		plan.AddLearner{}, plan.Promote{}, plan.MoveLeader{}, plan.Retire{}, plan.Resume{}, plan.RemoveMember{},
 		plan.RecordRetired{}, plan.DeleteVolume{},
 	}
 	ensures = []plan.Step{
-		plan.ApplyServices{}, plan.ApplyDisruptionBudget{}, plan.ApplyOwners{}, plan.Seal{}, plan.RecordPlacement{}, plan.FormLatch{},
+		plan.ApplyServices{}, plan.ApplyDisruptionBudget{}, plan.ApplyOwners{}, plan.Seal{}, plan.RecordPlacement{},
+		plan.FormLatch{},
 		plan.RecordVersion{}, plan.MarkVoter{},
 	}
 )
@@ -76,13 +78,15 @@ func faults(c *state.Cluster, d plan.Decision) []string {
 			fault(!m.Listed || !m.Started || m.Probe.MemberID != m.ID, "a member that is not proven to have run is sealed")
 		}
 		if s, ok := e.(plan.ApplyDisruptionBudget); ok {
-			fault(c.Formed() && len(c.Voters()) > 1 && s.MinAvailable < quorum.Majority(len(c.Voters())), "the budget allows the loss of the majority")
+			fault(c.Formed() && len(c.Voters()) > 1 && s.MinAvailable < quorum.Majority(len(c.Voters())),
+				"the budget allows the loss of the majority")
 		}
 	}
 	switch s := d.Step.(type) {
 	case plan.CreateLatch:
 		fault(c.Latch != nil || len(c.Members) > 0 || len(c.Leftovers.Pods) > 0, "a bootstrap beside what exists")
-		fault(slices.ContainsFunc(c.Leftovers.Volumes, func(v state.Volume) bool { return !v.Retired }), "a bootstrap over a volume")
+		fault(slices.ContainsFunc(c.Leftovers.Volumes, func(v state.Volume) bool { return !v.Retired }),
+			"a bootstrap over a volume")
 	case plan.RestartBootstrap:
 		fault(c.Formed() || withData(c) >= quorum.Majority(c.Latch.Size), "a bootstrap is given up that may have formed")
 	case plan.StartMembers:
@@ -90,7 +94,8 @@ func faults(c *state.Cluster, d plan.Decision) []string {
 			list = append(list, launchFaults(c, l)...)
 		}
 	case plan.AddLearner:
-		fault(c.Learner() != nil || !c.AllVotersHealthy() || c.SlotOccupied(s.Slot), "a learner too many, too early or in a slot that is held")
+		fault(c.Learner() != nil || !c.AllVotersHealthy() || c.SlotOccupied(s.Slot),
+			"a learner too many, too early or in a slot that is held")
 		list = append(list, changeFaults(c, quorum.Change{Kind: quorum.AddLearner})...)
 	case plan.Promote:
 		list = append(list, changeFaults(c, quorum.Change{Kind: quorum.Promote, Member: s.ID})...)

@@ -77,7 +77,7 @@ func (d *dice) bootstrap(b *statetest.Builder, size int) {
 	}
 }
 
-// learner perhaps adds one to a cluster of this size, and a budget that is what a change of the membership needs, or not.
+// learner perhaps adds one to a cluster of this size, and a budget that is, or is not, what a change needs.
 func (d *dice) learner(b *statetest.Builder, size int) {
 	slot := size
 	if d.one(3) {

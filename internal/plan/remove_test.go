@@ -27,11 +27,12 @@ const threeOfFive = "3 voters are wanted, 5 are listed"
 func TestScaleDownChoosesTheVoter(t *testing.T) {
 	five := func() *statetest.Builder { return statetest.Formed(5).Replicas(3).Budget(5) }
 	rows := scenarios{
-		"the highest slot, when all are healthy":              {cluster: five(), step: retire(five(), 4)},
-		"the unhealthy one first":                             {cluster: five().Crash(1), step: retire(five(), 1)},
-		"of two unhealthy ones the highest slot":              {cluster: five().Crash(1, 2), step: retire(five(), 2)},
-		"the one whose removal was begun, before the highest": {cluster: five().Retire(2), step: remove(five(), 2, threeOfFive)},
-		"a member of unknown health is not preferred":         {cluster: five().Unreachable(1), step: retire(five(), 4)},
+		"the highest slot, when all are healthy": {cluster: five(), step: retire(five(), 4)},
+		"the unhealthy one first":                {cluster: five().Crash(1), step: retire(five(), 1)},
+		"of two unhealthy ones the highest slot": {cluster: five().Crash(1, 2), step: retire(five(), 2)},
+		"the one whose removal was begun, before the highest": {cluster: five().Retire(2),
+			step: remove(five(), 2, threeOfFive)},
+		"a member of unknown health is not preferred": {cluster: five().Unreachable(1), step: retire(five(), 4)},
 		"a member without a Pod is started, before it is removed": {
 			cluster: five().NoPod(1), step: start(resumed(5, 1)),
 		},
@@ -134,7 +135,8 @@ func TestRemovalIsRefusedOrWithdrawn(t *testing.T) {
 		},
 		"an unreachable majority allows no removal": {
 			cluster: five().Unreachable(1, 2, 3).Retire(4),
-			blocked: []string{"MemberUnhealthy: demo-1 cannot be reached although its Pod is ready", "StartingMember: demo-1", "ScalingDown: but"},
+			blocked: []string{"MemberUnhealthy: demo-1 cannot be reached although its Pod is ready", "StartingMember: demo-1",
+				"ScalingDown: but"},
 		},
 		"a removal is withdrawn when replicas are edited back": {
 			cluster: five().Replicas(5).Retire(4), step: resume(five(), 4), ensures: []plan.Step{budget(3)},
@@ -196,7 +198,8 @@ func TestCleanUp(t *testing.T) {
 			cluster: leftover().With(func(c *state.Cluster) { c.Leftovers.Volumes[0].Terminating = true }),
 		},
 		"a volume that is not retired is only retired": {
-			cluster: statetest.Formed(3).LeftoverVolume(3, false), step: plan.RecordRetired{Volumes: []string{"demo-3-00000000000000f3"}},
+			cluster: statetest.Formed(3).LeftoverVolume(3, false),
+			step:    plan.RecordRetired{Volumes: []string{"demo-3-00000000000000f3"}},
 		},
 	}.run(t)
 }

@@ -18,13 +18,16 @@ func TestAssessMember(t *testing.T) {
 		reason  string
 	}{
 		"that answers as itself, follows the leader and is sealed is healthy": {healthy(), state.Healthy, ""},
-		"without a Pod is unhealthy":                                          {healthy().NoPod(1), state.Unhealthy, "has no Pod"},
-		"whose Pod is being deleted is unhealthy, though it answers":          {healthy().Terminate(1), state.Unhealthy, "its Pod is being deleted"},
+		"without a Pod is unhealthy": {healthy().NoPod(1), state.Unhealthy,
+			"has no Pod"},
+		"whose Pod is being deleted is unhealthy, though it answers": {healthy().Terminate(1), state.Unhealthy,
+			"its Pod is being deleted"},
 		"that cannot be reached while its Pod is ready is unknown": {
 			healthy().Unreachable(1), state.Unknown, "cannot be reached although its Pod is ready: context deadline exceeded",
 		},
 		"that cannot be reached and is not ready is unhealthy": {
-			healthy().Unreachable(1).Member(1, func(m *state.Member) { m.Pod.Ready = false }), state.Unhealthy, "does not serve yet",
+			healthy().Unreachable(1).Member(1, func(m *state.Member) { m.Pod.Ready = false }), state.Unhealthy,
+			"does not serve yet",
 		},
 		"whose container does not run says why": {healthy().Crash(1), state.Unhealthy, "is not running: CrashLoopBackOff"},
 		"whose container was not started yet": {
@@ -34,7 +37,8 @@ func TestAssessMember(t *testing.T) {
 			healthy().Crash(1).Member(1, func(m *state.Member) { m.Pod.Running, m.Pod.Waiting, m.Pod.Restarts = true, "", 7 }),
 			state.Unhealthy, "does not serve (it was restarted, last exit code 1)",
 		},
-		"that found its volume empty is told apart": {healthy().Wipe(1), state.Unhealthy, "refuses to start: its volume demo-1-"},
+		"that found its volume empty is told apart": {healthy().Wipe(1), state.Unhealthy,
+			"refuses to start: its volume demo-1-"},
 		"of another cluster is unhealthy": {
 			one(func(m *state.Member) { m.Probe.ClusterID = 0xbad }), state.Unhealthy, "answers for another cluster (bad)",
 		},
@@ -48,7 +52,8 @@ func TestAssessMember(t *testing.T) {
 			one(func(m *state.Member) { m.Probe.Leader = m.ID }), state.Unhealthy, "does not follow the leader",
 		},
 		"with an error of its own is unhealthy": {
-			one(func(m *state.Member) { m.Probe.Errors = []string{"etcdserver: request timed out"} }), state.Unhealthy, "request timed out",
+			one(func(m *state.Member) { m.Probe.Errors = []string{"etcdserver: request timed out"} }), state.Unhealthy,
+			"request timed out",
 		},
 		"that only tells of a NOSPACE alarm, as all do, is healthy": {
 			one(func(m *state.Member) { m.Probe.Errors = []string{"memberID:1 alarm:NOSPACE "} }), state.Healthy, "",
@@ -71,7 +76,8 @@ func TestAssessMember(t *testing.T) {
 			one(func(m *state.Member) { m.Pod.Sealed = false }), state.Unhealthy, "is not sealed yet",
 		},
 		"of an ephemeral cluster that is not recorded as started is unhealthy": {
-			statetest.Ephemeral(3).Member(1, func(m *state.Member) { m.Pod.Started = false }), state.Unhealthy, "is not sealed yet",
+			statetest.Ephemeral(3).Member(1, func(m *state.Member) { m.Pod.Started = false }), state.Unhealthy,
+			"is not sealed yet",
 		},
 		"that learns and has caught up is healthy": {
 			statetest.Formed(1).Learner(1).Launch(1).Run(1).Seal(1), state.Healthy, "",
@@ -92,15 +98,16 @@ func TestAgreedLeader(t *testing.T) {
 		cluster *statetest.Builder
 		leader  string
 	}{
-		"is the one that all name":                   {statetest.Formed(3), "demo-0"},
-		"is the one that a majority names":           {statetest.Formed(3).NoPod(0), "demo-0"},
-		"is none that only one of three names":       {statetest.Formed(3).NoPod(0, 1), ""},
-		"is none that half of the voters name":       {statetest.Formed(2).NoPod(1), ""},
-		"is none while no member answers":            {statetest.Formed(3).Crash(0, 1, 2), ""},
-		"is the only member":                         {statetest.Formed(1), "demo-0"},
-		"is not chosen by learners":                  {statetest.Formed(2).Learner(2).Launch(2).Run(2).NoPod(1), ""},
-		"is not chosen by members of other clusters": {statetest.Formed(3).NoPod(2).Member(1, func(m *state.Member) { m.Probe.ClusterID = 1 }), ""},
-		"is not somebody of whom two of four tell":   {statetest.Formed(4).NoPod(2, 3), ""},
+		"is the one that all name":             {statetest.Formed(3), "demo-0"},
+		"is the one that a majority names":     {statetest.Formed(3).NoPod(0), "demo-0"},
+		"is none that only one of three names": {statetest.Formed(3).NoPod(0, 1), ""},
+		"is none that half of the voters name": {statetest.Formed(2).NoPod(1), ""},
+		"is none while no member answers":      {statetest.Formed(3).Crash(0, 1, 2), ""},
+		"is the only member":                   {statetest.Formed(1), "demo-0"},
+		"is not chosen by learners":            {statetest.Formed(2).Learner(2).Launch(2).Run(2).NoPod(1), ""},
+		"is not chosen by members of other clusters": {statetest.Formed(3).NoPod(2).
+			Member(1, func(m *state.Member) { m.Probe.ClusterID = 1 }), ""},
+		"is not somebody of whom two of four tell": {statetest.Formed(4).NoPod(2, 3), ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -40,8 +40,10 @@ func TestFreeSlot(t *testing.T) {
 
 func TestDefaults(t *testing.T) {
 	c := statetest.Fresh().With(func(c *state.Cluster) { c.Object.Spec.Replicas = nil }).Build()
-	if c.Replicas() != 3 || c.ReclaimPolicy() != v1alpha1.ReclaimRetain || c.Ephemeral() || c.Version() != statetest.Version {
-		t.Errorf("defaults are %d replicas, %s, ephemeral %t, version %s", c.Replicas(), c.ReclaimPolicy(), c.Ephemeral(), c.Version())
+	if c.Replicas() != 3 || c.ReclaimPolicy() != v1alpha1.ReclaimRetain || c.Ephemeral() ||
+		c.Version() != statetest.Version {
+		t.Errorf("defaults are %d replicas, %s, ephemeral %t, version %s", c.Replicas(), c.ReclaimPolicy(), c.Ephemeral(),
+			c.Version())
 	}
 	c = statetest.Ephemeral(3).Build()
 	if c.ReclaimPolicy() != v1alpha1.ReclaimDelete {

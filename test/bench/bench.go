@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -23,6 +25,11 @@ func measure(ctx context.Context, o options) (*results, error) {
 	if kube.Provider != framework.Local {
 		return nil, fmt.Errorf("the benchmark: %w", framework.ErrLocalOnly)
 	}
+	unlock, err := lock(filepath.Join(kube.Root, "bin"))
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	e, err := kube.Connect(ctx)
 	if err != nil {
 		return nil, err
@@ -51,6 +58,22 @@ func measure(ctx context.Context, o options) (*results, error) {
 		r.Rest = &atRest
 	}
 	return r, nil
+}
+
+// lock keeps a second benchmark away: it would disturb the first one, and take its namespaces for leftovers.
+func lock(dir string) (unlock func(), err error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("lock the benchmark: %w", err)
+	}
+	file, err := os.OpenFile(filepath.Join(dir, "bench.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the benchmark: %w", err)
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = file.Close()
+		return nil, fmt.Errorf("another benchmark is running (%s is locked): wait until it has ended", file.Name())
+	}
+	return func() { _ = file.Close() }, nil
 }
 
 // takeTurns measures floor and operator one after the other, so that what changes on the machine meets both.

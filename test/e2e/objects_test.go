@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"maps"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -143,6 +144,31 @@ func TestObjectsOfOthersAreReportedAndNeverOverwritten(t *testing.T) {
 				Spec:       corev1.ServiceSpec{Selector: foreign, Ports: []corev1.ServicePort{{Port: 80}}},
 			}
 		},
+		"a Pod of a member's name": func(ns string) client.Object {
+			return &corev1.Pod{
+				ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: resources.MemberName("demo", 0), Labels: foreign},
+				Spec: corev1.PodSpec{
+					NodeSelector: unschedulable,
+					SecurityContext: &corev1.PodSecurityContext{
+						RunAsNonRoot: ptr.To(true), RunAsUser: ptr.To[int64](65532),
+						SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+					},
+					Containers: []corev1.Container{{
+						Name: "app", Image: "registry.invalid/app",
+						SecurityContext: &corev1.SecurityContext{
+							AllowPrivilegeEscalation: ptr.To(false),
+							Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+						},
+					}},
+				},
+			}
+		},
+		"a disruption budget of the cluster's name": func(ns string) client.Object {
+			return &policyv1.PodDisruptionBudget{
+				ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: resources.DisruptionBudgetName("demo"), Labels: foreign},
+				Spec:       policyv1.PodDisruptionBudgetSpec{MinAvailable: ptr.To(intstr.FromInt32(1))},
+			}
+		},
 	}
 	for name, object := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -150,15 +176,15 @@ func TestObjectsOfOthersAreReportedAndNeverOverwritten(t *testing.T) {
 			w := newWorld(t)
 			obj := object(w.namespace)
 			w.must(w.Client.Create(w.ctx, obj))
-			created := obj.GetResourceVersion()
-			c := w.create("demo", spec(1))
+			created := obj.GetUID()
+			c := w.create("demo", spec(3))
 			c.condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonOwnershipConflict)
 			c.event(v1alpha1.ReasonOwnershipConflict)
 			w.must(w.Client.Get(w.ctx, client.ObjectKeyFromObject(obj), obj))
-			if got := obj.GetResourceVersion(); got != created {
-				t.Errorf("%T %s was changed (resourceVersion %s, was %s): %v", obj, obj.GetName(), got, created, obj)
+			if obj.GetUID() != created || len(obj.GetOwnerReferences()) > 0 || !maps.Equal(obj.GetLabels(), foreign) {
+				t.Errorf("%T %s was taken over: %v", obj, obj.GetName(), obj)
 			}
-			w.must(w.Client.Delete(w.ctx, obj))
+			w.must(w.Client.Delete(w.ctx, obj, client.GracePeriodSeconds(0)))
 			c.ready()
 			c.holds(c.fill())
 		})

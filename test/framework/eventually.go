@@ -19,10 +19,13 @@ func Eventually(ctx context.Context, check func(context.Context) string) error {
 	defer ticker.Stop()
 	missing := ""
 	for {
-		if now := check(ctx); now == "" {
+		now := check(ctx)
+		if now == "" {
 			return nil
-		} else if ctx.Err() == nil || missing == "" {
-			missing = now // not the failure of a look that the deadline cut off
+		}
+		// A look that the deadline cuts off tells only that.
+		if deadline, set := ctx.Deadline(); missing == "" || ctx.Err() == nil && (!set || time.Until(deadline) > interval) {
+			missing = now
 		}
 		select {
 		case <-ctx.Done():
