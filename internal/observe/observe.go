@@ -133,7 +133,7 @@ func readLatch(ctx context.Context, reader client.Reader, c *state.Cluster) erro
 	switch {
 	case err != nil:
 		foreign(c, "ConfigMap", name, err)
-	case latch.Owner != "" && latch.Owner != c.Object.UID:
+	case latch.Owner != "" && latch.Owner != c.Object.UID, latch.Terminating:
 		foreign(c, "ConfigMap", name, nil)
 	default:
 		c.Latch = &latch

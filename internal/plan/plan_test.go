@@ -135,20 +135,20 @@ func volume(b *statetest.Builder, slot int) string {
 func TestAtRestThereIsNothingToDo(t *testing.T) {
 	rows := scenarios{}
 	for _, voters := range []int{1, 3, 5, 7} {
-		min := voters/2 + 1
+		spared := voters/2 + 1
 		if voters == 1 {
-			min = 0
+			spared = 0
 		}
 		rows[fmt.Sprintf("a healthy cluster of %d", voters)] = scenario{
 			cluster: statetest.Formed(voters).Replicas(voters),
-			ensures: []plan.Step{budget(min)},
+			ensures: []plan.Step{budget(spared)},
 			absent: []plan.Step{
 				plan.Seal{}, plan.RecordPlacement{}, plan.ApplyOwners{}, plan.FormLatch{}, plan.RecordVersion{}, plan.MarkVoter{},
 			},
 		}
 		rows[fmt.Sprintf("a healthy ephemeral cluster of %d", voters)] = scenario{
 			cluster: statetest.Ephemeral(voters).Replicas(voters),
-			ensures: []plan.Step{budget(min)},
+			ensures: []plan.Step{budget(spared)},
 			absent:  []plan.Step{plan.Seal{}, plan.ApplyOwners{}},
 		}
 	}

@@ -133,7 +133,9 @@ func learnerInFlight(w *walk) {
 		promote(w, *l)
 	}
 	w.block(membership, v1alpha1.ReasonScalingUp, "waiting for learner "+l.Name+": "+learnerProgress(*l))
-	w.wakeAfter(learnerPoll)
+	if l.Probe.Answered {
+		w.wakeAfter(learnerPoll)
+	}
 }
 
 func learnerProgress(l state.Member) string {

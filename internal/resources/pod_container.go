@@ -86,8 +86,8 @@ func pullPolicy(spec *v1alpha1.ImageSpec) corev1.PullPolicy {
 }
 
 // environment resolves the sealed settings from the Pod's annotations, which the kubelet does at every start of the
-// container. etcdctl gets none: its default, 127.0.0.1:2379, reaches the member, and it refuses to run when a setting is
-// given both by a variable and by a flag (etcd pkg/flags, verifyEnv).
+// container. etcdctl gets none: its default, 127.0.0.1:2379, reaches the member, and it refuses to run when a setting
+// is given both by a variable and by a flag (etcd pkg/flags, verifyEnv).
 func environment() []corev1.EnvVar {
 	annotation := func(key string) *corev1.EnvVarSource {
 		return &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{

@@ -34,8 +34,6 @@ type Cluster struct {
 	PeerService *PeerService
 	// Disruption is the PodDisruptionBudget; nil when there is none.
 	Disruption *DisruptionBudget
-	// Unsettled names an own write that the cache does not show yet; empty when it shows all of them.
-	Unsettled string
 }
 
 // Etcd is what etcd said about the cluster as a whole.

@@ -61,7 +61,8 @@ func (c *Cluster) SlotHeld(slot int) bool {
 
 // SlotOccupied tells whether a member, or a Pod of whatever incarnation or owner, holds the slot.
 func (c *Cluster) SlotOccupied(slot int) bool {
-	return c.SlotHeld(slot) || c.Held("Pod", fmt.Sprintf("%s-%d", c.Object.Name, slot)) || slices.ContainsFunc(c.Members, func(m Member) bool { return m.Slot == slot })
+	return c.SlotHeld(slot) || c.Held("Pod", fmt.Sprintf("%s-%d", c.Object.Name, slot)) ||
+		slices.ContainsFunc(c.Members, func(m Member) bool { return m.Slot == slot })
 }
 
 // FreeSlot is the lowest slot that nothing holds.

@@ -81,6 +81,8 @@ func dialEtcd(endpoint string) (*clientv3.Client, error) {
 	return clientv3.New(clientv3.Config{
 		Endpoints: []string{endpoint},
 		Logger:    zap.NewNop(),
+		// One attempt: whoever asks repeats it, and sees why.
+		MaxUnaryRetries: 1,
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: tick, Multiplier: 1, MaxDelay: tick},
 			MinConnectTimeout: callTimeout,

@@ -251,7 +251,7 @@ func repeat(ctx context.Context, what string, do func(context.Context) error) er
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for {
-		err := do(ctx)
+		err := attempt(ctx, do)
 		if err == nil {
 			return nil
 		}
@@ -265,6 +265,14 @@ func repeat(ctx context.Context, what string, do func(context.Context) error) er
 			return fmt.Errorf("%s: refused for %s, last with: %w", what, time.Since(start).Round(time.Second), err)
 		}
 	}
+}
+
+// attempt bounds one try by more than the 7 s after which etcd gives up a change of the membership (server/config,
+// ReqTimeout), so that its own answer arrives.
+func attempt(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	return do(ctx)
 }
 
 // only chooses the named Pod, unless it is the one with this UID.
