@@ -12,18 +12,19 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/quorate/quorate/api/v1alpha1"
-	"github.com/quorate/quorate/internal/etcd"
 	"github.com/quorate/quorate/internal/quorum"
 )
 
 // TestSchedules runs random schedules of edits and faults: SIM_RUNS of them, or as many as -rapid.checks says. After
 // every action the invariants hold; when the faults end, the cluster becomes what the spec asks for, with all
-// acknowledged writes, and comes to rest. RAPID_FAILFILE or -rapid.seed repeats a failure.
+// acknowledged writes, and comes to rest. A failure prints how to repeat it (-rapid.failfile, -rapid.seed).
 func TestSchedules(t *testing.T) {
-	rapid.Check(t, func(r *rapid.T) { schedule(r) })
+	done := map[string]float64{}
+	rapid.Check(t, func(r *rapid.T) { schedule(r, done) })
+	t.Logf("steps that were done in all schedules: %v", done)
 }
 
-func schedule(r *rapid.T) {
+func schedule(r *rapid.T, done map[string]float64) {
 	w := newWorld(4)
 	ephemeral := rapid.IntRange(0, 3).Draw(r, "ephemeral") == 0
 	create(w, size(r), ephemeral)
@@ -36,6 +37,7 @@ func schedule(r *rapid.T) {
 	}
 	settle(w)
 	stopOnFailure(r, w)
+	w.countSteps(done)
 }
 
 func stopOnFailure(r *rapid.T, w *world) {
@@ -54,105 +56,6 @@ func create(w *world, replicas int32, ephemeral bool) {
 	}
 	must(w.store.create(obj))
 	w.log("the user creates a cluster of %d, ephemeral %t", replicas, ephemeral)
-}
-
-// action is something that happens.
-type action struct {
-	name string
-	do   func(*rapid.T)
-}
-
-func actionsOf(w *world, ephemeral bool) []action {
-	step := func(r *rapid.T) {
-		i := rapid.SampledFrom([]int{0, 0, 0, 0, 1}).Draw(r, "operator")
-		w.operators[i].cache.sync()
-		w.reconcile(i)
-		w.tick()
-	}
-	list := []action{
-		{"time passes and an operator reconciles", step},
-		{"time passes and an operator reconciles several times", func(r *rapid.T) {
-			for range rapid.IntRange(2, 12).Draw(r, "times") {
-				w.operators[0].cache.sync()
-				w.reconcile(0)
-				w.tick()
-				put(w)
-			}
-		}},
-		{"an operator reconciles on a stale cache", func(r *rapid.T) {
-			i := rapid.IntRange(0, 1).Draw(r, "operator")
-			for _, kind := range []string{"Pod", "PersistentVolumeClaim", "ConfigMap", "EtcdCluster", "Service", "PodDisruptionBudget"} {
-				w.operators[i].cache.advance(kind, rapid.IntRange(0, 4).Draw(r, kind))
-			}
-			w.reconcile(i)
-		}},
-		{"time passes", func(r *rapid.T) {
-			for range rapid.IntRange(1, 8).Draw(r, "ticks") {
-				w.tick()
-			}
-		}},
-		{"a client writes", func(*rapid.T) { put(w) }},
-		{"the user scales", func(r *rapid.T) { scale(w, size(r)) }},
-		{"a fault is due", func(r *rapid.T) {
-			f := fault{in: rapid.IntRange(1, 12).Draw(r, "calls from now")}
-			switch rapid.IntRange(0, 4).Draw(r, "kind") {
-			case 0:
-				f.crash = true
-			case 1:
-				f.crash, f.after = true, true
-			case 2:
-				f.what = etcd.DropRequest
-			case 3:
-				f.what = etcd.LoseReply
-			default:
-				f.other = true
-			}
-			w.faults = append(w.faults, f)
-		}},
-		{"a Service or the budget is deleted", func(r *rapid.T) {
-			kind := rapid.SampledFrom([]string{"Service", "PodDisruptionBudget"}).Draw(r, "kind")
-			for _, obj := range sorted(w.store.objects) {
-				if kindOf(obj) == kind {
-					w.log("somebody deletes %s %s", kind, obj.GetName())
-					must(w.store.remove(refOf(obj), nil, false))
-					return
-				}
-			}
-		}},
-		{"a Pod is deleted", func(r *rapid.T) { losePod(r, w, ephemeral, "delete") }},
-		{"a Pod is force-deleted", func(r *rapid.T) { losePod(r, w, ephemeral, "force") }},
-		{"etcd is killed", func(r *rapid.T) { losePod(r, w, ephemeral, "kill") }},
-		{"the operator restarts", func(*rapid.T) { w.restart(0) }},
-	}
-	if ephemeral {
-		return list
-	}
-	return append(list,
-		action{"a node loses power", func(r *rapid.T) {
-			node := rapid.SampledFrom(w.kube.nodes).Draw(r, "node")
-			w.log("%s loses power", node)
-			w.kube.powerOff(node)
-		}},
-		action{"a node boots", func(r *rapid.T) {
-			node := rapid.SampledFrom(w.kube.nodes).Draw(r, "node")
-			w.log("%s boots", node)
-			w.kube.powerOn(node)
-		}},
-		action{"a node is cut off, or is connected again", func(r *rapid.T) {
-			w.partition(rapid.SampledFrom(w.kube.nodes).Draw(r, "node"), rapid.Bool().Draw(r, "cut off"))
-		}},
-		action{"the latch is deleted", func(*rapid.T) {
-			if cm, ok := get[*corev1.ConfigMap](w.store, namespace, clusterName+"-latch"); ok && w.formed != 0 {
-				w.log("somebody deletes the latch")
-				must(w.store.remove(refOf(cm), nil, false))
-			}
-		}},
-		action{"the EtcdCluster is deleted and created again", func(r *rapid.T) {
-			w.log("the user deletes the cluster and creates it again")
-			must(w.store.remove(ref{"EtcdCluster", namespace, clusterName}, nil, false))
-			create(w, size(r), false)
-		}},
-	)
 }
 
 func scale(w *world, replicas int32) {
@@ -176,34 +79,6 @@ func put(w *world) {
 		if w.etcd.Put(string(pod.UID), fmt.Sprintf("value-%d", w.puts)) == nil {
 			return
 		}
-	}
-}
-
-// losePod takes a Pod away. An ephemeral cluster loses one only while it can afford it: what the schedule itself
-// destroys is no fault of the operator.
-func losePod(r *rapid.T, w *world, ephemeral bool, how string) {
-	pods := all[*corev1.Pod](w.store)
-	if len(pods) == 0 {
-		return
-	}
-	pod := pods[rapid.IntRange(0, len(pods)-1).Draw(r, "pod")]
-	if ephemeral && how != "kill" {
-		if w.formed == 0 || !w.affordable(pod) {
-			return
-		}
-	}
-	w.log("somebody deletes Pod %s (%s)", pod.Name, how)
-	switch how {
-	case "kill":
-		w.etcd.Stop(string(pod.UID))
-	case "force":
-		// A node that is cut off goes on running the process until its kubelet hears of the deletion.
-		if !w.partitioned[pod.Spec.NodeName] {
-			w.etcd.Stop(string(pod.UID))
-		}
-		must(w.store.remove(refOf(pod), nil, true))
-	default:
-		must(w.store.remove(refOf(pod), nil, false))
 	}
 }
 
@@ -248,9 +123,7 @@ func settle(w *world) {
 	quiet := 0
 	for range rounds {
 		writes := w.writes
-		w.operators[0].cache.sync()
-		w.reconcile(0)
-		w.tick()
+		w.step(0)
 		if len(w.failures) > 0 {
 			return
 		}

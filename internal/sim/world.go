@@ -39,6 +39,8 @@ type world struct {
 	etcd        *etcd.Model
 	operators   []*operator
 	partitioned map[string]bool // nodes cut off from all others
+	registry    *prometheus.Registry
+	metrics     *controllers.Metrics
 	tokens      int
 	puts        int
 	// writes of operators that changed something.
@@ -71,7 +73,10 @@ type operator struct {
 }
 
 func newWorld(nodes int) *world {
-	w := &world{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), partitioned: map[string]bool{}}
+	w := &world{
+		now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), partitioned: map[string]bool{}, registry: prometheus.NewRegistry(),
+	}
+	w.metrics = controllers.NewMetrics(w.registry)
 	w.store = newStore(func() time.Time { return w.now })
 	w.etcd = etcd.NewModel(etcd.ModelOptions{Now: func() time.Time { return w.now }})
 	w.etcd.Fault = w.etcdFault
@@ -112,7 +117,7 @@ func (w *world) restart(i int) {
 			Client: c, Live: live, Etcd: dialer, Observer: observer, Expect: expect, NewToken: w.newToken,
 		},
 		Events:  silent{},
-		Metrics: controllers.NewMetrics(prometheus.NewRegistry()),
+		Metrics: w.metrics,
 	}
 	w.operators[i] = op
 }
@@ -147,6 +152,26 @@ func (w *world) reconcile(i int) {
 	_, err := op.reconciler.Reconcile(context.Background(), ctrl.Request{NamespacedName: objectKey(clusterName)})
 	if err != nil {
 		w.log("operator %d: %v", i, err)
+	}
+}
+
+// countSteps adds up which steps the operators did.
+func (w *world) countSteps(into map[string]float64) {
+	families, err := w.registry.Gather()
+	must(err)
+	for _, f := range families {
+		if f.GetName() != "quorate_steps_total" {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			labels := map[string]string{}
+			for _, l := range m.GetLabel() {
+				labels[l.GetName()] = l.GetValue()
+			}
+			if labels["result"] == "done" {
+				into[labels["step"]] += m.GetCounter().GetValue()
+			}
+		}
 	}
 }
 

@@ -147,7 +147,9 @@ func (o *observer) await(ctx context.Context, w wanted) (time.Time, error) {
 			if a.err == nil {
 				return a.at, nil
 			}
-			last = fmt.Errorf("member %s: %w", a.pod.Name, a.err)
+			if ctx.Err() == nil { // else the deadline cut it off
+				last = fmt.Errorf("member %s: %w", a.pod.Name, a.err)
+			}
 		case <-ctx.Done():
 			return time.Time{}, fmt.Errorf("after %s still no %s: %w (%w)",
 				time.Since(start).Round(time.Second), w.what, last, ctx.Err())
@@ -197,6 +199,18 @@ func exactly(count int) func([]corev1.Pod) ([]corev1.Pod, string) {
 			return nil, fmt.Sprintf("there are %d Pods, want %d", len(pods), count)
 		}
 		return pods, ""
+	}
+}
+
+// only chooses the named Pod, unless it is the one with this UID.
+func only(name string, but types.UID) func([]corev1.Pod) ([]corev1.Pod, string) {
+	return func(pods []corev1.Pod) ([]corev1.Pod, string) {
+		for _, pod := range pods {
+			if pod.Name == name && pod.UID != but {
+				return []corev1.Pod{pod}, ""
+			}
+		}
+		return nil, "there is no Pod " + name + " yet"
 	}
 }
 

@@ -222,7 +222,7 @@ func (c *cluster) deletePod(member string, grace int64) {
 	c.must(c.Client.Delete(c.ctx, pod, options...))
 }
 
-// restored waits until the member runs in another Pod than this one, or in it again, and all is Ready.
+// replaced waits until the member runs in another Pod than this one and all is Ready; it returns that Pod.
 func (c *cluster) replaced(old *corev1.Pod) *corev1.Pod {
 	c.t.Helper()
 	c.eventually("waiting for a new Pod "+old.Name, settle, func(ctx context.Context) string {

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -56,8 +57,16 @@ func nodeFault(t *testing.T, fault, remedy string, choose func(*cluster) string)
 		}
 		return victim + " is not reported unhealthy: " + framework.ShortStatus(obj)
 	})
+	w.eventually("waiting until Kubernetes gives "+node+" up", settle, func(ctx context.Context) string {
+		ready, err := w.Run(ctx, w.Kubectl("get", "node", node, "-o",
+			`jsonpath={.status.conditions[?(@.type=="Ready")].status}`)...)
+		if err != nil || ready == "True" {
+			return fmt.Sprintf("its condition Ready is %s (%v)", ready, err)
+		}
+		return ""
+	})
 	writing.goesOn()
-	c.sameMembers(ids)
+	c.sameMembers(ids) // nobody is removed for a failed node
 
 	w.must(w.Node(w.ctx, remedy, node))
 	c.ready()
@@ -86,8 +95,7 @@ func (w *world) awayFromOperator(node string) {
 				return "the operator runs on " + node
 			}
 		}
-		_, err = w.Run(ctx, w.Kubectl("uncordon", node)...)
-		if err != nil {
+		if _, err = w.Run(ctx, w.Kubectl("uncordon", node)...); err != nil {
 			return err.Error()
 		}
 		return ""

@@ -22,13 +22,19 @@ import (
 )
 
 // Members connects to the members of one cluster, each by the address of its own Pod, so that a test knows which
-// member answered. A connection ends with the Pod that it was made to. It is safe for concurrent use.
+// member answered. It is safe for concurrent use.
 type Members struct {
 	env     *Environment
 	cluster types.NamespacedName
 
 	mu   sync.Mutex
-	open map[types.UID]connection
+	open map[place]connection
+}
+
+// place is where a member can be reached: a Pod gets another address when its node boots anew.
+type place struct {
+	pod     types.UID
+	address string
 }
 
 type connection struct {
@@ -38,7 +44,7 @@ type connection struct {
 
 // Members returns clients of the cluster's members; Close them.
 func (e *Environment) Members(cluster types.NamespacedName) *Members {
-	return &Members{env: e, cluster: cluster, open: map[types.UID]connection{}}
+	return &Members{env: e, cluster: cluster, open: map[place]connection{}}
 }
 
 // Pods are the member Pods, those that are ending included.
@@ -68,7 +74,8 @@ func (m *Members) ClientOf(ctx context.Context, pod *corev1.Pod) (*clientv3.Clie
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if c, found := m.open[pod.UID]; found {
+	at := place{pod.UID, pod.Status.PodIP}
+	if c, found := m.open[at]; found {
 		return c.Client, nil
 	}
 	address, stop, err := m.env.Reach(ctx, pod, resources.ClientPort)
@@ -80,7 +87,7 @@ func (m *Members) ClientOf(ctx context.Context, pod *corev1.Pod) (*clientv3.Clie
 		stop()
 		return nil, fmt.Errorf("connect to member %s: %w", pod.Name, err)
 	}
-	m.open[pod.UID] = connection{Client: c, close: func() { _ = c.Close(); stop() }}
+	m.open[at] = connection{Client: c, close: func() { _ = c.Close(); stop() }}
 	return c, nil
 }
 
@@ -88,9 +95,9 @@ func (m *Members) ClientOf(ctx context.Context, pod *corev1.Pod) (*clientv3.Clie
 func (m *Members) Close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for uid, c := range m.open {
+	for at, c := range m.open {
 		c.close()
-		delete(m.open, uid)
+		delete(m.open, at)
 	}
 }
 

@@ -1,0 +1,137 @@
+package sim
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"pgregory.net/rapid"
+
+	"github.com/quorate/quorate/internal/etcd"
+)
+
+// action is something that happens. Names are sentences, so that a failed schedule reads as a story.
+type action struct {
+	name string
+	do   func(*rapid.T)
+}
+
+func actionsOf(w *world, ephemeral bool) []action {
+	list := []action{
+		{"time passes and an operator reconciles", func(r *rapid.T) {
+			w.step(rapid.SampledFrom([]int{0, 0, 0, 0, 1}).Draw(r, "operator"))
+		}},
+		{"time passes and an operator reconciles several times", func(r *rapid.T) {
+			for range rapid.IntRange(2, 12).Draw(r, "times") {
+				w.step(0)
+				put(w)
+			}
+		}},
+		{"an operator reconciles on a stale cache", func(r *rapid.T) { reconcileStale(r, w) }},
+		{"time passes", func(r *rapid.T) {
+			for range rapid.IntRange(1, 8).Draw(r, "ticks") {
+				w.tick()
+			}
+		}},
+		{"a client writes", func(*rapid.T) { put(w) }},
+		{"the user scales", func(r *rapid.T) { scale(w, size(r)) }},
+		{"a fault is due", func(r *rapid.T) { w.faults = append(w.faults, drawFault(r)) }},
+		{"a Service or the budget is deleted", func(r *rapid.T) {
+			deleteFirst(w, rapid.SampledFrom([]string{"Service", "PodDisruptionBudget"}).Draw(r, "kind"))
+		}},
+		{"a Pod is deleted", func(r *rapid.T) { losePod(r, w, ephemeral, "delete") }},
+		{"a Pod is force-deleted", func(r *rapid.T) { losePod(r, w, ephemeral, "force") }},
+		{"etcd is killed", func(r *rapid.T) { losePod(r, w, ephemeral, "kill") }},
+		{"the operator restarts", func(*rapid.T) { w.restart(0) }},
+	}
+	if ephemeral {
+		return list
+	}
+	return append(list, durableActions(w)...)
+}
+
+// durableActions take more away than a cluster in its Pods could survive.
+func durableActions(w *world) []action {
+	node := func(r *rapid.T) string { return rapid.SampledFrom(w.kube.nodes).Draw(r, "node") }
+	return []action{
+		{"a node loses power", func(r *rapid.T) { w.kube.powerOff(node(r)) }},
+		{"a node boots", func(r *rapid.T) { w.kube.powerOn(node(r)) }},
+		{"a node is cut off, or is connected again", func(r *rapid.T) {
+			w.partition(node(r), rapid.Bool().Draw(r, "cut off"))
+		}},
+		{"the latch is deleted", func(*rapid.T) {
+			if w.formed != 0 {
+				deleteFirst(w, "ConfigMap")
+			}
+		}},
+		{"the EtcdCluster is deleted and created again", func(r *rapid.T) {
+			deleteFirst(w, "EtcdCluster")
+			create(w, size(r), false)
+		}},
+	}
+}
+
+// step lets an operator with an up-to-date cache reconcile, and a second pass.
+func (w *world) step(operator int) {
+	w.operators[operator].cache.sync()
+	w.reconcile(operator)
+	w.tick()
+}
+
+func reconcileStale(r *rapid.T, w *world) {
+	i := rapid.IntRange(0, 1).Draw(r, "operator")
+	for _, kind := range []string{"Pod", "PersistentVolumeClaim", "ConfigMap", "EtcdCluster", "Service", "PodDisruptionBudget"} {
+		w.operators[i].cache.advance(kind, rapid.IntRange(0, 4).Draw(r, kind))
+	}
+	w.reconcile(i)
+}
+
+func drawFault(r *rapid.T) fault {
+	f := fault{in: rapid.IntRange(1, 12).Draw(r, "calls from now")}
+	switch rapid.IntRange(0, 4).Draw(r, "kind") {
+	case 0:
+		f.crash = true
+	case 1:
+		f.crash, f.after = true, true
+	case 2:
+		f.what = etcd.DropRequest
+	case 3:
+		f.what = etcd.LoseReply
+	default:
+		f.other = true
+	}
+	return f
+}
+
+func deleteFirst(w *world, kind string) {
+	for _, obj := range sorted(w.store.objects) {
+		if kindOf(obj) == kind {
+			w.log("somebody deletes %s %s", kind, obj.GetName())
+			must(w.store.remove(refOf(obj), nil, false))
+			return
+		}
+	}
+}
+
+// losePod takes a Pod away. An ephemeral cluster loses one only while it can afford it: what the schedule itself
+// destroys is no fault of the operator.
+func losePod(r *rapid.T, w *world, ephemeral bool, how string) {
+	pods := all[*corev1.Pod](w.store)
+	if len(pods) == 0 {
+		return
+	}
+	pod := pods[rapid.IntRange(0, len(pods)-1).Draw(r, "pod")]
+	if ephemeral && how != "kill" && (w.formed == 0 || !w.affordable(pod)) {
+		return
+	}
+	w.log("somebody deletes Pod %s (%s)", pod.Name, how)
+	switch how {
+	case "kill":
+		w.etcd.Stop(string(pod.UID))
+	case "force":
+		// A node that is cut off goes on running the process until its kubelet hears of the deletion.
+		if !w.partitioned[pod.Spec.NodeName] {
+			w.etcd.Stop(string(pod.UID))
+		}
+		must(w.store.remove(refOf(pod), nil, true))
+	default:
+		must(w.store.remove(refOf(pod), nil, false))
+	}
+}

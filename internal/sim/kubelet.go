@@ -1,0 +1,168 @@
+package sim
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/quorate/quorate/internal/etcd"
+	"github.com/quorate/quorate/internal/resources"
+)
+
+// crashBackoff is how many ticks a container waits before it is started again.
+const crashBackoff = 2
+
+// container is the etcd container of a Pod, as its kubelet knows it.
+type container struct {
+	started  bool
+	restarts int32
+	wait     int
+	last     *corev1.ContainerStateTerminated
+	dir      *etcd.DataDir
+	node     string
+}
+
+// endOrphans ends the processes of Pods that no longer exist, on nodes whose kubelet hears of it.
+func (k *kube) endOrphans() {
+	exists := map[types.UID]bool{}
+	for _, pod := range all[*corev1.Pod](k.world.store) {
+		exists[pod.UID] = true
+	}
+	for uid, c := range k.containers {
+		if !exists[uid] && !k.world.partitioned[c.node] {
+			k.world.etcd.Stop(string(uid))
+			delete(k.containers, uid)
+		}
+	}
+}
+
+// runPod is what a kubelet does with one Pod.
+func (k *kube) runPod(pod *corev1.Pod) {
+	c := k.containers[pod.UID]
+	if c == nil {
+		c = &container{dir: &etcd.DataDir{}, node: pod.Spec.NodeName}
+		if name := claimOf(pod); name != "" {
+			claim, exists := get[*corev1.PersistentVolumeClaim](k.world.store, pod.Namespace, name)
+			if !exists {
+				return
+			}
+			c.dir = k.disks[claim.Spec.VolumeName].dir
+		}
+		k.containers[pod.UID] = c
+	}
+	if pod.DeletionTimestamp != nil {
+		k.world.etcd.Stop(string(pod.UID))
+		if claimOf(pod) == "" {
+			c.dir.Wipe()
+		}
+		k.world.store.drop(refOf(pod))
+		return
+	}
+	state, _ := k.world.etcd.State(string(pod.UID))
+	switch {
+	case c.started && !state.Running:
+		code := int32(state.ExitCode) //nolint:gosec // at most 255
+		c.last = &corev1.ContainerStateTerminated{ExitCode: code, Message: state.Message}
+		c.started, c.wait = false, crashBackoff
+		c.restarts++
+	case !c.started && c.wait > 0:
+		c.wait--
+	case !c.started:
+		k.world.etcd.Start(k.process(pod, c))
+		c.started = true
+	}
+	k.report(pod, c)
+}
+
+// process is how the kubelet starts etcd: annotations are resolved at every start of the container.
+func (k *kube) process(pod *corev1.Pod, c *container) etcd.ProcessConfig {
+	a := pod.Annotations
+	slot, _ := resources.ParseSlot(pod.Labels[resources.LabelCluster], pod.Name)
+	return etcd.ProcessConfig{
+		PodUID: string(pod.UID), Name: pod.Name, Address: k.address(pod),
+		PeerURL:        a[resources.AnnotationPeerURL],
+		ClientURL:      resources.ClientURL(pod.Namespace, pod.Labels[resources.LabelCluster], slot),
+		InitialCluster: a[resources.AnnotationInitialCluster],
+		Existing:       a[resources.AnnotationInitialClusterState] == "existing",
+		Token:          tokenOf(pod), Version: a[resources.AnnotationVersion], DataDir: c.dir,
+	}
+}
+
+func tokenOf(pod *corev1.Pod) string {
+	const flag = "--initial-cluster-token="
+	for _, arg := range pod.Spec.Containers[0].Args {
+		if strings.HasPrefix(arg, flag) {
+			return strings.TrimPrefix(arg, flag)
+		}
+	}
+	return ""
+}
+
+func (k *kube) ip(pod *corev1.Pod) string {
+	if k.ips[pod.UID] == "" {
+		n := len(k.ips) + 1
+		k.ips[pod.UID] = fmt.Sprintf("10.0.%d.%d", n/250, n%250+1)
+	}
+	return k.ips[pod.UID]
+}
+
+// address is where the operator reaches the member.
+func (k *kube) address(pod *corev1.Pod) string {
+	return fmt.Sprintf("%s:%d", k.ip(pod), resources.ClientPort)
+}
+
+// report writes the Pod's status if it changed.
+func (k *kube) report(pod *corev1.Pod, c *container) {
+	state, _ := k.world.etcd.State(string(pod.UID))
+	now := metav1.NewTime(k.world.now)
+	cs := corev1.ContainerStatus{Name: resources.EtcdContainer, RestartCount: c.restarts}
+	if c.last != nil {
+		cs.LastTerminationState.Terminated = c.last
+	}
+	isReady := corev1.ConditionFalse
+	if c.started && state.Running {
+		cs.State.Running = &corev1.ContainerStateRunning{StartedAt: pod.CreationTimestamp}
+		cs.ContainerID = fmt.Sprintf("model://%s/%d", pod.UID, c.restarts)
+		if state.Ready && !state.Learner && state.Leader != 0 {
+			isReady = corev1.ConditionTrue
+		}
+	} else {
+		cs.State.Waiting = &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}
+	}
+	before := pod.DeepCopy()
+	pod.Status.Phase, pod.Status.PodIP = corev1.PodRunning, k.ip(pod)
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{cs}
+	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: isReady}}
+	if !equal(before.Status, pod.Status) {
+		pod.Status.StartTime = &now
+		k.world.store.put(pod)
+	}
+}
+
+// powerOff ends everything on the node at once.
+func (k *kube) powerOff(node string) {
+	k.world.log("%s loses power", node)
+	k.down[node] = true
+	for _, pod := range all[*corev1.Pod](k.world.store) {
+		if pod.Spec.NodeName == node {
+			k.world.etcd.Stop(string(pod.UID))
+		}
+	}
+}
+
+// powerOn boots the node: containers start again, volumes are as they were; what was ephemeral stays with its Pod
+// (an emptyDir on disk survives a reboot).
+func (k *kube) powerOn(node string) {
+	k.world.log("%s has power", node)
+	delete(k.down, node)
+	for _, pod := range all[*corev1.Pod](k.world.store) {
+		if c := k.containers[pod.UID]; pod.Spec.NodeName == node && c != nil && c.started {
+			c.started, c.wait = false, 0
+			c.restarts++
+			c.last = &corev1.ContainerStateTerminated{ExitCode: 255, Message: "", FinishedAt: metav1.NewTime(k.world.now)}
+		}
+	}
+}
