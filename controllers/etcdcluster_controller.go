@@ -82,13 +82,17 @@ func (r *EtcdClusterReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 	}
 	d := plan.Next(c)
 	o := r.act(ctx, c, d)
-	if err := r.report(ctx, c, d, o); err != nil && !apierrors.IsNotFound(err) {
-		if apierrors.IsConflict(err) {
-			return ctrl.Result{RequeueAfter: again}, o.err
-		}
-		return ctrl.Result{}, errors.Join(o.err, err)
+	err = r.report(ctx, c, d, o)
+	switch {
+	case o.err != nil:
+		return ctrl.Result{}, o.err // tried again with backoff; the status tells it
+	case apierrors.IsConflict(err):
+		return ctrl.Result{RequeueAfter: again}, nil // the spec was edited meanwhile
+	case err != nil && !apierrors.IsNotFound(err):
+		return ctrl.Result{}, err
+	default:
+		return ctrl.Result{RequeueAfter: next(d, o)}, nil
 	}
-	return ctrl.Result{RequeueAfter: next(d, o)}, o.err
 }
 
 // outcome is what came of a decision.
