@@ -28,6 +28,8 @@ const (
 	poll = 10 * time.Second
 	// unsettledPoll is when to ask again whether the cache shows an own write; usually its watch event comes first.
 	unsettledPoll = time.Second
+	// failedRetry is when to try again what Kubernetes or etcd refused.
+	failedRetry = 5 * time.Second
 	// again is the shortest time after which controller-runtime takes a request up again.
 	again = time.Millisecond
 )
@@ -83,9 +85,11 @@ func (r *EtcdClusterReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 	d := plan.Next(c)
 	o := r.act(ctx, c, d)
 	err = r.report(ctx, c, d, o)
+	if o.err != nil {
+		// Not returned: the backoff of one ensure that keeps failing must not hold up everything else.
+		log.FromContext(ctx).Error(o.err, "Failed; it is tried again")
+	}
 	switch {
-	case o.err != nil:
-		return ctrl.Result{}, o.err // tried again with backoff; the status tells it
 	case apierrors.IsConflict(err):
 		return ctrl.Result{RequeueAfter: again}, nil // the spec was edited meanwhile
 	case err != nil && !apierrors.IsNotFound(err):
@@ -103,7 +107,7 @@ type outcome struct {
 	later time.Duration
 	// blocked is what kept an ensure or the step from being done.
 	blocked []plan.Blocked
-	// err is a failure that is retried with backoff.
+	// err is a failure: the status tells it, and it is tried again after failedRetry.
 	err error
 }
 
@@ -140,6 +144,7 @@ func (r *EtcdClusterReconciler) do(ctx context.Context, c *state.Cluster, s plan
 	default:
 		o.blocked = append(o.blocked, plan.Blocked{Reason: v1alpha1.ReasonActionFailed, Message: err.Error()})
 		o.err = errors.Join(o.err, err)
+		o.later = soonest(o.later, failedRetry)
 	}
 	return false
 }

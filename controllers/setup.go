@@ -12,6 +12,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -49,7 +50,7 @@ type Options struct {
 // none is given), and of nodes only what Observer reads.
 func CacheOptions(namespaces []string) cache.Options {
 	own := cache.ByObject{
-		Label:     labels.SelectorFromSet(labels.Set{resources.ManagedByLabel: resources.ManagedBy}),
+		Label:     ownObjects(),
 		Transform: cache.TransformStripManagedFields(),
 	}
 	opts := cache.Options{ByObject: map[client.Object]cache.ByObject{
@@ -63,6 +64,15 @@ func CacheOptions(namespaces []string) cache.Options {
 		opts.DefaultNamespaces[ns] = cache.Config{}
 	}
 	return opts
+}
+
+// ownObjects selects by the label by which a cluster's objects are listed, so that cache and API server agree.
+func ownObjects() labels.Selector {
+	exists, err := labels.NewRequirement(resources.LabelCluster, selection.Exists, nil)
+	if err != nil {
+		panic(err) // the label's name is a constant
+	}
+	return labels.NewSelector().Add(*exists)
 }
 
 // stripNode keeps of a node what the observer reads: nodes carry large image lists and change every few seconds.
@@ -88,7 +98,9 @@ func stripNode(obj any) (any, error) {
 
 // SetupWithManager wires the reconciler of EtcdClusters to the manager.
 func SetupWithManager(mgr ctrl.Manager, pool *etcd.Pool, opts Options) error {
-	observer := &observe.Observer{Etcd: pool, Now: time.Now, DefaultVersion: opts.DefaultVersion, Nodes: opts.Nodes}
+	observer := &observe.Observer{
+		Etcd: pool, Now: time.Now, DefaultVersion: opts.DefaultVersion, Nodes: opts.Nodes, Live: mgr.GetAPIReader(),
+	}
 	expect := act.NewExpectations(mgr.GetClient(), mgr.GetAPIReader(), time.Now)
 	r := &EtcdClusterReconciler{
 		Client: mgr.GetClient(), Etcd: pool, Observer: observer, Expect: expect,

@@ -29,7 +29,7 @@ type Executor struct {
 	Observer *observe.Observer
 	// Expect remembers own writes.
 	Expect *Expectations
-	// NewToken makes the token of a bootstrap, unique for ever.
+	// NewToken makes the lineage of a new cluster's tokens, unique for ever.
 	NewToken func() string
 }
 

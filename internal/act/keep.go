@@ -2,6 +2,7 @@ package act
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -12,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/plan"
 	"github.com/quorate/quorate/internal/resources"
 	"github.com/quorate/quorate/internal/state"
@@ -102,13 +104,11 @@ func applyDisruptionBudget(ctx context.Context, w *writer, s plan.ApplyDisruptio
 	return w.remove(ctx, seen)
 }
 
-// applyOwners makes the EtcdCluster own its volumes and latch, or nobody, as reclaimPolicy says.
+// applyOwners makes the EtcdCluster own its volumes and latch, or nobody, as reclaimPolicy says. One that fails does not
+// hold up the others.
 func applyOwners(ctx context.Context, w *writer, c *state.Cluster, s plan.ApplyOwners) error {
-	if c.Latch != nil {
-		cm := &corev1.ConfigMap{}
-		cm.Namespace, cm.Name = w.cluster.Namespace, resources.LatchName(w.cluster.Name)
-		err := w.change(ctx, cm, c.Latch.UID, func() { resources.SetOwner(cm, w.cluster, s.Owned) })
-		if err != nil {
+	if s.Owned {
+		if err := mayOwn(ctx, w); err != nil {
 			return err
 		}
 	}
@@ -118,13 +118,29 @@ func applyOwners(ctx context.Context, w *writer, c *state.Cluster, s plan.ApplyO
 			volumes = append(volumes, *m.Volume)
 		}
 	}
+	var errs []error
 	for _, v := range volumes {
-		err := changeVolume(ctx, w, v.Name, func(claim *corev1.PersistentVolumeClaim) {
+		errs = append(errs, changeVolume(ctx, w, v.Name, func(claim *corev1.PersistentVolumeClaim) {
 			resources.SetOwner(claim, w.cluster, s.Owned)
-		})
-		if err != nil {
-			return err
-		}
+		}))
+	}
+	if c.Latch != nil {
+		cm := &corev1.ConfigMap{}
+		cm.Namespace, cm.Name = w.cluster.Namespace, resources.LatchName(w.cluster.Name)
+		errs = append(errs, w.change(ctx, cm, c.Latch.UID, func() { resources.SetOwner(cm, w.cluster, s.Owned) }))
+	}
+	return errors.Join(errs...)
+}
+
+// mayOwn reads the EtcdCluster live: a reference to an owner that is gone, or no longer wants to own, would have the data
+// collected.
+func mayOwn(ctx context.Context, w *writer) error {
+	var live v1alpha1.EtcdCluster
+	if err := w.live.Get(ctx, w.key(), &live); err != nil {
+		return fmt.Errorf("read the EtcdCluster: %w", err)
+	}
+	if live.UID != w.cluster.UID || live.DeletionTimestamp != nil || !resources.OwnsData(&live) {
+		return fmt.Errorf("the EtcdCluster no longer owns its data: %w", errChanged)
 	}
 	return nil
 }

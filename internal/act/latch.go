@@ -17,13 +17,18 @@ import (
 func (e *Executor) latch(ctx context.Context, w *writer, c *state.Cluster, step plan.Step) error {
 	switch s := step.(type) {
 	case plan.CreateLatch:
-		return createLatch(ctx, w, resources.NewLatch(c.Object, 1, e.NewToken(), s.Size, s.Version))
+		l := resources.NewLatch(c.Object, 1, state.Token(e.NewToken(), 1), s.Size, s.Version)
+		l.Since = c.Now
+		return createLatch(ctx, w, l)
 	case plan.RestoreLatch:
-		return createLatch(ctx, w, s.Latch)
+		l := s.Latch
+		l.Since = c.Now
+		return createLatch(ctx, w, l)
 	case plan.RestartBootstrap:
 		return changeLatch(ctx, w, c, func(old *state.Latch) state.Latch {
-			l := resources.NewLatch(c.Object, s.Generation, e.NewToken(), s.Size, s.Version)
-			l.UID, l.ResourceVersion = old.UID, old.ResourceVersion
+			token := state.Token(state.Lineage(old.Token), s.Generation)
+			l := resources.NewLatch(c.Object, s.Generation, token, s.Size, s.Version)
+			l.UID, l.ResourceVersion, l.Since = old.UID, old.ResourceVersion, c.Now
 			return l
 		})
 	case plan.FormLatch:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -77,9 +78,12 @@ func withdrawLaunched(ctx context.Context, w *writer, latch *state.Latch, ids []
 	return w.update(ctx, resources.Latch(w.cluster, *latch))
 }
 
-// rejected tells that the API server answered, and that the answer was no: a quota, a policy, an invalid object.
+// rejected tells that the API server certainly created nothing: a quota, a policy, an invalid object, a name that
+// somebody else's object has, too many requests, a webhook that could not be reached (admission comes before storage).
 func rejected(err error) bool {
-	return apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)
+	return apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) ||
+		apierrors.IsTooManyRequests(err) || errors.Is(err, ErrConflict) ||
+		apierrors.IsInternalError(err) && strings.Contains(err.Error(), "failed calling webhook")
 }
 
 // startMember creates the volume if the incarnation never had one, records the version that is about to run on it,

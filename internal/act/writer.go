@@ -45,7 +45,13 @@ func (w *writer) create(ctx context.Context, obj client.Object) error {
 // change reads the object from the cache, lets mutate change it, and patches the difference at the resource version
 // that was read: somebody else's change in between is a conflict. It writes nothing when nothing changed.
 func (w *writer) change(ctx context.Context, obj client.Object, uid types.UID, mutate func()) error {
-	if err := w.Get(ctx, client.ObjectKeyFromObject(obj), obj); err != nil {
+	key := client.ObjectKeyFromObject(obj)
+	err := w.Get(ctx, key, obj)
+	if apierrors.IsNotFound(err) {
+		// It may have lost the label by which the cache selects.
+		err = w.live.Get(ctx, key, obj)
+	}
+	if err != nil {
 		return fmt.Errorf("read %s: %w", describe(obj), err)
 	}
 	if uid != "" && obj.GetUID() != uid {

@@ -2,6 +2,7 @@ package observe
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 
 	"github.com/quorate/quorate/internal/etcd"
@@ -13,6 +14,7 @@ import (
 // quorum the latch is; else the volumes that are not retired (or, with ephemeral storage, the Pods) are.
 func join(c *state.Cluster, o objects, a answers) {
 	c.Etcd = a.etcd
+	o = ofLineage(c, o)
 	switch {
 	case c.Latch == nil:
 		// Without the latch nothing tells which cluster's list this is.
@@ -109,6 +111,35 @@ func newestGeneration(o objects) int64 {
 	}
 	return newest
 }
+
+// ofLineage leaves out what another cluster of the same name left: restored or copied objects, whose members no list of
+// this cluster can speak of. They are reported, and left alone.
+func ofLineage(c *state.Cluster, o objects) objects {
+	if c.Latch == nil {
+		return o
+	}
+	var own objects
+	for _, v := range o.volumes {
+		switch {
+		case state.Lineage(v.Token) == state.Lineage(c.Latch.Token):
+			own.volumes = append(own.volumes, v)
+		case !v.Retired:
+			foreign(c, "PersistentVolumeClaim", v.Name, errOtherLineage)
+		}
+	}
+	for _, p := range o.pods {
+		if state.Lineage(p.Token) == state.Lineage(c.Latch.Token) {
+			own.pods = append(own.pods, p)
+		} else {
+			foreign(c, "Pod", p.Name, errOtherLineage)
+		}
+	}
+	return own
+}
+
+// errOtherLineage is the problem of data that a restore or a copy brought.
+var errOtherLineage = errors.New("it holds data of another bootstrap than the ConfigMap of the latch records: it is left " +
+	"alone; delete it, or delete the EtcdCluster and the ConfigMap to resume it instead")
 
 // attach gives every Pod and volume to the member of its incarnation; what is left over belongs to none.
 func attach(c *state.Cluster, o objects) {

@@ -3,8 +3,10 @@
 package observe
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,6 +28,8 @@ type Observer struct {
 	Now func() time.Time
 	// DefaultVersion is the etcd version of a new cluster without spec.version.
 	DefaultVersion string
+	// Live reads from the API server itself.
+	Live client.Reader
 	// Nodes tells that the operator may read nodes; without, node failure is not taken into account.
 	Nodes bool
 }
@@ -42,6 +46,9 @@ func (o *Observer) Observe(
 	}
 	answers := o.ask(ctx, c, objects.pods)
 	join(c, objects, answers)
+	if err := o.lookForHidden(ctx, c); err != nil {
+		return nil, err
+	}
 	if o.Nodes {
 		if err := o.readNodes(ctx, reader, c); err != nil {
 			return nil, err
@@ -82,6 +89,9 @@ func (o *Observer) read(ctx context.Context, reader client.Reader, c *state.Clus
 	if err := readPeerService(ctx, reader, c); err != nil {
 		return found, err
 	}
+	// The cache lists in no order, the API server by name: equal observations must give equal decisions.
+	slices.SortFunc(found.pods, func(a, b state.Pod) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(found.volumes, func(a, b state.Volume) int { return cmp.Compare(a.Name, b.Name) })
 	return found, readDisruptionBudget(ctx, reader, c)
 }
 
@@ -172,6 +182,34 @@ func readDisruptionBudget(ctx context.Context, reader client.Reader, c *state.Cl
 	c.Disruption = b
 	return nil
 }
+
+// lookForHidden looks for what seems to be gone by its name: an object that lost the label by which all are listed is
+// not lost data.
+func (o *Observer) lookForHidden(ctx context.Context, c *state.Cluster) error {
+	for _, m := range c.Members {
+		if !m.Launched || c.Ephemeral() && m.Pod != nil || !c.Ephemeral() && m.Volume != nil {
+			continue
+		}
+		kind, name, into := "PersistentVolumeClaim", resources.VolumeName(c.Object.Name, m.Slot, m.ID),
+			client.Object(&corev1.PersistentVolumeClaim{})
+		if c.Ephemeral() {
+			kind, name, into = "Pod", m.Name, &corev1.Pod{}
+		}
+		if c.Held(kind, name) {
+			continue
+		}
+		err := get(ctx, o.Live, c, name, into)
+		if err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("look for %s %s: %w", kind, name, err)
+		}
+		if err == nil && into.GetLabels()[resources.LabelCluster] != c.Object.Name {
+			foreign(c, kind, name, errLabelLost)
+		}
+	}
+	return nil
+}
+
+var errLabelLost = fmt.Errorf("it lacks the label %s; restore it", resources.LabelCluster)
 
 // readNodes reads the nodes on which members run, or last ran. A node that does not exist is left out.
 func (o *Observer) readNodes(ctx context.Context, reader client.Reader, c *state.Cluster) error {

@@ -47,10 +47,12 @@ func TestOwners(t *testing.T) {
 		"nobody owns the data with reclaimPolicy Retain": {
 			cluster: statetest.Formed(3).Member(1, func(m *state.Member) { m.Volume.Owner = statetest.UID }),
 			ensures: []plan.Step{plan.ApplyOwners{Owned: false}},
+			blocked: []string{v1alpha1.ReasonWaiting + ": reclaimPolicy Retain is not in force yet"},
 		},
 		"the latch neither": {
 			cluster: statetest.Formed(3).With(func(c *state.Cluster) { c.Latch.Owner = statetest.UID }),
 			ensures: []plan.Step{plan.ApplyOwners{Owned: false}},
+			blocked: []string{v1alpha1.ReasonWaiting + ": reclaimPolicy Retain is not in force yet"},
 		},
 		"the cluster owns them with Delete": {
 			cluster: statetest.Formed(3).Spec(reclaim(v1alpha1.ReclaimDelete)),

@@ -101,6 +101,8 @@ func dataMissing(c *state.Cluster, m state.Member) bool {
 // obstacle says why the member's Pod cannot be created on its volume now; empty when it can.
 func obstacle(c *state.Cluster, m state.Member) string {
 	switch v := m.Volume; {
+	case c.PeerService == nil:
+		return "Kubernetes does not have the Service of the peers yet"
 	case dataMissing(c, m) && (m.Launched || m.Started):
 		return "its data is gone, and it must not start empty"
 	case c.Held("Pod", m.Name), c.Held("PersistentVolumeClaim", resources.VolumeName(c.Object.Name, m.Slot, m.ID)):

@@ -58,6 +58,7 @@ type rule struct {
 var rules = []rule{
 	{"deleting", deleting},
 	{"paused", paused},
+	{"stray volumes", strayVolumes},
 	{"ownership", ownership},
 	{"invalid spec", invalidSpec},
 	{"keep services and records", keep},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/quorum"
@@ -101,7 +102,12 @@ func form(w *walk) {
 	clearEarlierGenerations(w)
 	if formedNow(c) {
 		w.ensure(FormLatch{})
-	} else if why := unusable(c); why != "" {
+	} else if why := unusable(c); why != "" && c.Now.Sub(c.Latch.Since) < pause(c.Latch.Generation) {
+		w.block(creation, v1alpha1.ReasonBootstrapping, fmt.Sprintf("no quorum was ever seen and %s: the bootstrap starts "+
+			"again %s after it last did", why, pause(c.Latch.Generation)))
+		w.wakeAfter(pause(c.Latch.Generation) - c.Now.Sub(c.Latch.Since))
+		return
+	} else if why != "" {
 		w.propose(creation, RestartBootstrap{Generation: c.Latch.Generation + 1, Size: c.Replicas(), Version: c.Version()},
 			v1alpha1.ReasonBootstrapping, "no quorum was ever seen and "+why+": the bootstrap starts again")
 		return
@@ -127,6 +133,12 @@ func form(w *walk) {
 			fmt.Sprintf("%d members start with etcd %s", len(launches), c.Version()))
 	}
 	waitForMembers(w)
+}
+
+// pause before a bootstrap starts again grows with each that failed, up to five minutes: what keeps the members from
+// being created may last.
+func pause(generation int64) time.Duration {
+	return min(time.Duration(generation-1)*10*time.Second, 5*time.Minute)
 }
 
 // formedNow tells that a majority of the bootstrap is sealed and serves: no acknowledged write can be lost any more
@@ -169,7 +181,7 @@ func clearEarlierGenerations(w *walk) {
 		}
 	}
 	for _, v := range w.c.Leftovers.Volumes {
-		if v.Generation < w.c.Latch.Generation && !v.Terminating && !w.c.SlotHeld(v.Slot) {
+		if v.Generation < w.c.Latch.Generation && !v.Foreign() && !v.Terminating && !w.c.SlotHeld(v.Slot) {
 			w.propose(creation, DeleteVolume{Name: v.Name, UID: v.UID}, v1alpha1.ReasonBootstrapping,
 				"an earlier bootstrap failed before a quorum was seen")
 		}

@@ -21,6 +21,7 @@ func deleting(w *walk) {
 	if w.c.Object.DeletionTimestamp.IsZero() {
 		return
 	}
+	w.releaseData()
 	w.block(everything, v1alpha1.ReasonDeleting, "the cluster is being deleted; Kubernetes collects what it owns")
 	w.end()
 }
@@ -30,7 +31,24 @@ func paused(w *walk) {
 	if !ptr.Deref(w.c.Object.Spec.Paused, false) {
 		return
 	}
+	w.releaseData()
 	w.block(everything, v1alpha1.ReasonPaused, "spec.paused is set: nothing is changed until it is removed")
+	w.end()
+}
+
+// strayVolumes keeps an ephemeral cluster away from the volumes of a predecessor of the same name: they were promised
+// to be kept, and an owner reference to this object would end that.
+func strayVolumes(w *walk) {
+	c := w.c
+	if !c.Ephemeral() {
+		return
+	}
+	names := volumeNames(c)
+	if len(names) == 0 {
+		return
+	}
+	w.block(everything, v1alpha1.ReasonInvalidSpec, "volumes of a cluster of this name exist ("+strings.Join(names, ", ")+
+		"): re-create the cluster without storage.ephemeral to resume them, or delete them")
 	w.end()
 }
 

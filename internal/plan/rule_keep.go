@@ -5,6 +5,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/quorum"
 	"github.com/quorate/quorate/internal/state"
 )
@@ -15,9 +16,10 @@ func keep(w *walk) {
 	if c.Latch != nil || len(c.Members) == 0 {
 		w.ensure(ApplyServices{Clients: c.Formed(), Slots: serviceSlots(c), Prune: c.Formed() && c.Etcd.Listed})
 	}
-	if ownersDiffer(c) {
-		w.ensure(ApplyOwners{Owned: owned(c)})
+	if ownersDiffer(c) && owned(c) {
+		w.ensure(ApplyOwners{Owned: true})
 	}
+	w.releaseData()
 	for _, m := range c.Members {
 		if m.Volume != nil && m.Pod != nil && placementDiffers(m) {
 			w.ensure(RecordPlacement{
@@ -58,6 +60,31 @@ func placementDiffers(m state.Member) bool {
 		return false
 	}
 	return v.RecordedPersistentVolume == "" || v.Node != m.Pod.Node
+}
+
+// releaseData unties the volumes and the latch from the object where the spec says Retain. It is harmless at any time,
+// and must not be missed: until it is done, a deletion of the object takes the data along.
+func (w *walk) releaseData() {
+	if owned(w.c) || !ownersDiffer(w.c) {
+		return
+	}
+	w.ensure(ApplyOwners{Owned: false})
+	w.block(0, v1alpha1.ReasonWaiting, "reclaimPolicy Retain is not in force yet: deleting the EtcdCluster now would delete "+
+		"its volumes; waiting until they are untied from it")
+}
+
+// volumeNames are the claims that carry the cluster's name and are not retired.
+func volumeNames(c *state.Cluster) []string {
+	var names []string
+	for _, m := range c.Members {
+		if m.Volume != nil {
+			names = append(names, m.Volume.Name)
+		}
+	}
+	for _, v := range unretired(c.Leftovers.Volumes) {
+		names = append(names, v.Name)
+	}
+	return names
 }
 
 func owned(c *state.Cluster) bool { return c.ReclaimPolicy() == "Delete" }

@@ -18,6 +18,11 @@ func finishRemoval(w *walk) {
 	}
 	var unretired []string
 	for _, v := range c.Leftovers.Volumes {
+		if v.Foreign() {
+			w.block(0, v1alpha1.ReasonOwnershipConflict, "the claim "+v.Name+" is bound to another volume than it records: "+
+				"another tool re-created it; it is left alone")
+			continue
+		}
 		if !v.Retired {
 			unretired = append(unretired, v.Name)
 		}
@@ -170,7 +175,7 @@ func cleanUp(w *walk) {
 		return
 	}
 	for _, v := range c.Leftovers.Volumes {
-		if v.Retired && !v.Terminating && !c.SlotHeld(v.Slot) {
+		if v.Retired && !v.Foreign() && !v.Terminating && !c.SlotHeld(v.Slot) {
 			w.propose(cleanup, DeleteVolume{Name: v.Name, UID: v.UID}, v1alpha1.ReasonScalingDown,
 				"the cluster is healthy without it")
 		}

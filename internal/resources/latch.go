@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,6 +22,7 @@ const (
 	latchInitialCluster = "initial-cluster"
 	latchClusterID      = "cluster-id"
 	latchLaunched       = "launched"
+	latchSince          = "since"
 	latchFormed         = "formed"
 )
 
@@ -84,6 +86,7 @@ func Latch(c *v1alpha1.EtcdCluster, l state.Latch) *corev1.ConfigMap {
 			latchClusterID:      FormatID(l.ClusterID),
 			latchLaunched:       formatIDs(l.Launched),
 			latchFormed:         strconv.FormatBool(l.Formed),
+			latchSince:          l.Since.UTC().Format(time.RFC3339),
 		},
 	}
 	SetOwner(cm, c, OwnsData(c))
@@ -107,6 +110,7 @@ func ParseLatch(cm *corev1.ConfigMap) (state.Latch, error) {
 		ClusterID:       r.id(latchClusterID),
 		Launched:        r.ids(latchLaunched),
 		Formed:          r.flag(latchFormed),
+		Since:           r.time(latchSince),
 	}
 	if r.err == nil {
 		r.err = checkLatch(cm, l)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -49,6 +50,15 @@ func (r *record) id(key string) uint64 {
 		return 0
 	}
 	return id
+}
+
+// time is a point in time that must be there.
+func (r *record) time(key string) time.Time {
+	t, err := time.Parse(time.RFC3339, r.values[key])
+	if err != nil {
+		r.fail(key, fmt.Sprintf("is %q, not a time", r.values[key]))
+	}
+	return t
 }
 
 // ids is a comma-separated list of etcd IDs, which may be empty but must be there: to take a lost list for an empty one

@@ -109,7 +109,7 @@ func (w *world) restart(i int) {
 	clock := func() time.Time { return w.now }
 	live := liveReader{w.store}
 	dialer := &exclusive{dialer: w.etcd.Dialer()}
-	observer := &observe.Observer{Etcd: dialer, Now: clock, DefaultVersion: "3.6.16", Nodes: true}
+	observer := &observe.Observer{Etcd: dialer, Now: clock, DefaultVersion: "3.6.16", Nodes: true, Live: live}
 	expect := act.NewExpectations(op.cache.view, live, clock)
 	op.reconciler = &controllers.EtcdClusterReconciler{
 		Client: c, Etcd: dialer, Observer: observer, Expect: expect,

@@ -134,6 +134,8 @@ type Latch struct {
 	Terminating bool
 	// Generation counts bootstraps: 1, and one more for each that failed before a quorum was ever seen.
 	Generation int64
+	// Since is when this generation began.
+	Since time.Time
 	// Token is etcd's --initial-cluster-token, unique to this generation.
 	Token string
 	// Size is the number of members that bootstrap starts.

@@ -3,6 +3,7 @@ package state
 import (
 	"crypto/sha1" //nolint:gosec // etcd derives its IDs with SHA-1; nothing is protected by it
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -23,6 +24,20 @@ func BootstrapClusterID(memberIDs []uint64) uint64 {
 		b = binary.BigEndian.AppendUint64(b, id)
 	}
 	return idOf(b)
+}
+
+// Token is etcd's --initial-cluster-token of a bootstrap: the lineage, which all generations of one latch share, and
+// the generation.
+func Token(lineage string, generation int64) string {
+	return fmt.Sprintf("%s-%d", lineage, generation)
+}
+
+// Lineage of a token: data of another lineage comes from another cluster, also when it bears this one's name.
+func Lineage(token string) string {
+	if i := strings.LastIndexByte(token, '-'); i > 0 {
+		return token[:i]
+	}
+	return token
 }
 
 func idOf(b []byte) uint64 {

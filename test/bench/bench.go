@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,7 +22,7 @@ func measure(ctx context.Context, o options) (*results, error) {
 		return nil, err
 	}
 	if kube.Provider != framework.Local {
-		return nil, fmt.Errorf("the benchmark: %w", framework.ErrLocalOnly)
+		return nil, fmt.Errorf("measure: %w", framework.ErrLocalOnly)
 	}
 	unlock, err := lock(filepath.Join(kube.Root, "bin"))
 	if err != nil {
@@ -88,7 +87,7 @@ func takeTurns(ctx context.Context, e *framework.Environment, o options, r *resu
 			}
 			l, err := live(ctx, e, o, hand)
 			if err != nil {
-				return fmt.Errorf("%s, %d of %d: %w", name, turn, o.repeats, errors.Join(err, ctx.Err()))
+				return fmt.Errorf("%s, %d of %d: %w", name, turn, o.repeats, err)
 			}
 			*lives = append(*lives, l)
 			say("%d/%d %-8s  %s", turn, o.repeats, name, l)

@@ -13,11 +13,14 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/quorate/quorate/api/v1alpha1"
+	"github.com/quorate/quorate/internal/resources"
 	"github.com/quorate/quorate/test/framework"
 )
 
 const (
 	sample = "config/samples/etcdcluster_demo.yaml"
+	// localImage is the Makefile's default for IMG. No registry has it.
+	localImage = "quorate.dev/quorate:dev"
 	key    = "/greeting"
 	// patience is how long the cluster may take to become as it should be.
 	patience = 3 * time.Minute
@@ -47,7 +50,8 @@ func run(ctx context.Context) error {
 		cluster: types.NamespacedName{Namespace: "default", Name: "demo"},
 		value:   "written at " + time.Now().UTC().Format("15:04:05.000"),
 	}
-	d.print("Quorate: etcd clusters on Kubernetes that stay quorate. Each command below can be typed again in %s.", kube.Root)
+	d.print("Quorate: etcd clusters on Kubernetes that stay quorate.")
+	d.print("Each command below can be typed again in %s.", kube.Root)
 	err = d.play(ctx)
 	if d.members != nil {
 		d.members.Close()
@@ -99,7 +103,28 @@ func (d *demo) kubernetes(ctx context.Context) error {
 	return err
 }
 
-func (d *demo) image(ctx context.Context) error { return d.stream(ctx, []string{"make", "load"}) }
+// image gives the image to the nodes. Those of a Kubernetes in a cloud pull it from a registry.
+func (d *demo) image(ctx context.Context) error {
+	if d.kube.Provider == framework.Current {
+		current, err := d.command(ctx, d.kube.Kubectl("config", "current-context"))
+		if err != nil {
+			return err
+		}
+		if !strings.HasPrefix(current, "kind-") {
+			d.say("this is no kind cluster: its nodes pull %s from a registry", os.Getenv("IMG"))
+			return d.imagePushed()
+		}
+	}
+	return d.stream(ctx, []string{"make", "load"})
+}
+
+func (d *demo) imagePushed() error {
+	if img := os.Getenv("IMG"); img == "" || img == localImage {
+		return errors.New("IMG names no image of a registry: push the operator's image to a registry that the nodes can pull from, and set " +
+			"IMG to its reference (\"make image\" builds it)")
+	}
+	return nil
+}
 
 func (d *demo) deploy(ctx context.Context) error { return d.stream(ctx, []string{"make", "deploy"}) }
 
@@ -116,10 +141,11 @@ func (d *demo) create(ctx context.Context) error {
 	if _, err := d.command(ctx, d.kubectl("apply", "-f", sample)); err != nil {
 		return err
 	}
-	if err := d.await(ctx, patience, framework.Ready); err != nil {
+	if err := d.await(ctx, framework.Ready); err != nil {
 		return err
 	}
-	if _, err := d.command(ctx, d.kubectl("get", "pods", "-l", "quorate.dev/cluster="+d.cluster.Name, "-o", "wide")); err != nil {
+	pods := d.kubectl("get", "pods", "-l", resources.LabelCluster+"="+d.cluster.Name, "-o", "wide")
+	if _, err := d.command(ctx, pods); err != nil {
 		return err
 	}
 	_, err = d.command(ctx, d.kubectl("get", "etcd", d.cluster.Name))
@@ -153,7 +179,7 @@ func (d *demo) grow(ctx context.Context) error {
 	if _, err := d.command(ctx, d.kubectl("scale", "etcd", d.cluster.Name, "--replicas=5")); err != nil {
 		return err
 	}
-	return d.await(ctx, patience, framework.Ready)
+	return d.await(ctx, framework.Ready)
 }
 
 func (d *demo) killLeader(ctx context.Context) error {
@@ -166,7 +192,7 @@ func (d *demo) killLeader(ctx context.Context) error {
 	if _, err := d.command(ctx, d.kubectl("delete", "pod", leader, "--grace-period=0", "--force")); err != nil {
 		return err
 	}
-	if err := d.await(ctx, patience, serving(leader)); err != nil {
+	if err := d.await(ctx, serving(leader)); err != nil {
 		return err
 	}
 	_, successor, err := d.names(ctx)
@@ -177,7 +203,7 @@ func (d *demo) killLeader(ctx context.Context) error {
 	if err := d.read(ctx, successor); err != nil {
 		return err
 	}
-	if err := d.await(ctx, patience, framework.Ready); err != nil {
+	if err := d.await(ctx, framework.Ready); err != nil {
 		return err
 	}
 	d.say("all five members are healthy again %s after the kill", seconds(time.Since(start)))

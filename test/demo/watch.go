@@ -15,7 +15,7 @@ import (
 )
 
 // await shows the cluster, a line for each change, until check finds nothing missing.
-func (d *demo) await(ctx context.Context, patience time.Duration, check func(*v1alpha1.EtcdCluster) string) error {
+func (d *demo) await(ctx context.Context, check func(*v1alpha1.EtcdCluster) string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	start, shown := time.Now(), ""

@@ -48,7 +48,7 @@ func (k *Kube) OperatorWrites(since time.Time) ([]Write, error) {
 	}
 	file, err := os.Open(filepath.Join(k.Dir(), "audit.log"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("the API server has no audit log: start Kubernetes anew with \"make kube-down kube-up\": %w", err)
+		return nil, fmt.Errorf("the API server has no audit log (\"make kube-down kube-up\" starts it anew): %w", err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the audit log: %w", err)

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"go.etcd.io/etcd/client/v3"
+	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // KeyReader reads all keys below a prefix from one member.
@@ -40,7 +40,8 @@ func CheckWrites(ctx context.Context, readers []KeyReader, prefix string, acknow
 		}
 	}
 	if len(faults) > 0 {
-		return fmt.Errorf("of %d acknowledged writes not all are there:\n  %s", len(acknowledged), strings.Join(faults, "\n  "))
+		return fmt.Errorf("of %d acknowledged writes not all are there:\n  %s",
+			len(acknowledged), strings.Join(faults, "\n  "))
 	}
 	return nil
 }
@@ -61,7 +62,8 @@ func compare(acknowledged, found map[string]string) string {
 	if len(faults) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d of %d lost: %s", len(faults), len(acknowledged), strings.Join(faults[:min(shown, len(faults))], ", "))
+	return fmt.Sprintf("%d of %d lost: %s",
+		len(faults), len(acknowledged), strings.Join(faults[:min(shown, len(faults))], ", "))
 }
 
 // CheckWrites checks that every voter that etcd lists holds every acknowledged write of the Writer.

@@ -43,7 +43,8 @@ func (e *Environment) RequireOperator(ctx context.Context) error {
 
 // ScaleOperator sets how many operators there are and waits until the others are gone: zero switches it off.
 func (e *Environment) ScaleOperator(ctx context.Context, replicas int) error {
-	scale := e.Kubectl("-n", OperatorNamespace, "scale", "deployment/"+OperatorDeployment, fmt.Sprintf("--replicas=%d", replicas))
+	scale := e.Kubectl("-n", OperatorNamespace, "scale", "deployment/"+OperatorDeployment,
+		fmt.Sprintf("--replicas=%d", replicas))
 	if _, err := e.Run(ctx, scale...); err != nil {
 		return err
 	}
