@@ -28,6 +28,8 @@ const (
 	poll = 10 * time.Second
 	// unsettledPoll is when to ask again whether the cache shows an own write; usually its watch event comes first.
 	unsettledPoll = time.Second
+	// conflictRetry gives the cache the time to show what the status write conflicted with.
+	conflictRetry = 50 * time.Millisecond
 	// failedRetry is when to try again what Kubernetes or etcd refused.
 	failedRetry = 5 * time.Second
 	// again is the shortest time after which controller-runtime takes a request up again.
@@ -91,7 +93,8 @@ func (r *EtcdClusterReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 	}
 	switch {
 	case apierrors.IsConflict(err):
-		return ctrl.Result{RequeueAfter: again}, nil // the spec was edited meanwhile
+		// The spec was edited meanwhile, or the cache does not show our last status yet: its event comes soon.
+		return ctrl.Result{RequeueAfter: conflictRetry}, nil
 	case err != nil && !apierrors.IsNotFound(err):
 		return ctrl.Result{}, err
 	default:

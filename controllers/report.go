@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -16,25 +17,34 @@ import (
 	"github.com/quorate/quorate/internal/state"
 )
 
-// report writes the status once, if it changed, and then tells in events what happened.
+// report tells in events what happened and writes the status once, if it changed.
 func (r *EtcdClusterReconciler) report(ctx context.Context, c *state.Cluster, d plan.Decision, o outcome) error {
 	obj := c.Object.DeepCopy()
 	before := obj.Status.DeepCopy()
 	obj.Status = status(c, d, o)
 	r.Metrics.observe(c, d)
+	if o.done {
+		log.FromContext(ctx).Info("Done", "step", d.Step.String(), "reason", d.Reason)
+		r.Events.Eventf(obj, nil, corev1.EventTypeNormal, d.Activity, actionOf(d.Step), "%s", note(d))
+	}
 	if !equality.Semantic.DeepEqual(before, &obj.Status) {
 		if err := r.Client.Status().Update(ctx, obj); err != nil {
 			return fmt.Errorf("write the status: %w", err)
 		}
 	}
-	if o.done {
-		log.FromContext(ctx).Info("Done", "step", d.Step.String(), "reason", d.Reason)
-		r.Events.Eventf(obj, nil, corev1.EventTypeNormal, d.Activity, actionOf(d.Step), "%s: %s", d.Step, d.Reason)
-	}
 	for _, cond := range obj.Status.Conditions {
 		r.tellTransition(ctx, obj, meta.FindStatusCondition(before.Conditions, cond.Type), cond)
 	}
 	return nil
+}
+
+// note is the step, and why unless the step says so itself.
+func note(d plan.Decision) string {
+	step := d.Step.String()
+	if d.Reason == "" || strings.Contains(step, d.Reason) {
+		return truncate(step, 900)
+	}
+	return truncate(step+": "+d.Reason, 900)
 }
 
 // tellTransition emits an event when a condition changed its status or reason. Progressing is left out: its steps
