@@ -67,7 +67,7 @@ func (m *Metrics) step(s plan.Step, err error, later bool) {
 	m.steps.WithLabelValues(actionOf(s), result).Inc()
 }
 
-func (m *Metrics) observe(c *state.Cluster, d plan.Decision) {
+func (m *Metrics) observe(c *state.Cluster, blocked []plan.Blocked) {
 	ns, name := c.Object.Namespace, c.Object.Name
 	v := quorum.Project(plan.QuorumMembers(c), quorum.Change{})
 	m.available.WithLabelValues(ns, name).Set(number(c.Etcd.Serving))
@@ -78,7 +78,7 @@ func (m *Metrics) observe(c *state.Cluster, d plan.Decision) {
 	m.paused.WithLabelValues(ns, name).Set(number(c.Object.Spec.Paused != nil && *c.Object.Spec.Paused))
 	this := prometheus.Labels{"namespace": ns, "name": name}
 	m.blocked.DeletePartialMatch(this)
-	for _, b := range d.Blocked {
+	for _, b := range blocked {
 		m.blocked.WithLabelValues(ns, name, b.Reason).Set(1)
 	}
 	for _, g := range []*prometheus.GaugeVec{m.dbSize, m.dbInUse, m.applied} {

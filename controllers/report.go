@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,7 +23,7 @@ func (r *EtcdClusterReconciler) report(ctx context.Context, c *state.Cluster, d 
 	obj := c.Object.DeepCopy()
 	before := obj.Status.DeepCopy()
 	obj.Status = status(c, d, o)
-	r.Metrics.observe(c, d)
+	r.Metrics.observe(c, append(slices.Clone(o.blocked), d.Blocked...))
 	if o.done {
 		log.FromContext(ctx).Info("Done", "step", d.Step.String(), "reason", d.Reason)
 		r.Events.Eventf(obj, nil, corev1.EventTypeNormal, d.Activity, actionOf(d.Step), "%s", note(d))
@@ -94,5 +95,5 @@ func truncate(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
-	return s[:n] + "..."
+	return strings.ToValidUTF8(s[:n], "") + "..."
 }

@@ -79,7 +79,7 @@ func (e *Executor) confirm(ctx context.Context, c *state.Cluster, step plan.Step
 		return nil, fmt.Errorf("read the namespace: %w", err)
 	}
 	if ns.DeletionTimestamp != nil {
-		return nil, fmt.Errorf("the namespace is being deleted: %w", errChanged)
+		return nil, errNamespaceGone
 	}
 	live, err := e.Observer.Observe(ctx, e.Live, &obj)
 	if err != nil {

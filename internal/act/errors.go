@@ -20,6 +20,8 @@ var ErrConflict = errors.New("ownership conflict")
 // errChanged means that the world is no longer as the plan saw it: observe again.
 var errChanged = errors.New("changed since it was observed")
 
+var errNamespaceGone = errors.New("the namespace is being deleted")
+
 // RefusedError means that the live state, unlike the cache, forbids the step: what it waits for is in Blocked.
 type RefusedError struct {
 	Step    plan.Step
@@ -37,17 +39,27 @@ const etcdRetry = time.Second
 // Later tells whether the step is merely to be tried again, after how long, and why: etcd says "later", or the world
 // has changed since it was observed. Such a step is no failure.
 func Later(err error) (after time.Duration, later bool) {
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range several.Unwrap() {
+			one, ok := Later(e)
+			if !ok {
+				return 0, false
+			}
+			after = max(after, one)
+		}
+		return after, true
+	}
 	switch {
 	case err == nil:
 		return 0, false
+	case NamespaceGone(err):
+		return time.Minute, true
 	case errors.Is(err, etcd.ErrLater), errors.Is(err, etcd.ErrTooManyLearners):
 		return etcdRetry, true
 	case errors.Is(err, errChanged), apierrors.IsConflict(err), apierrors.IsAlreadyExists(err), apierrors.IsNotFound(err),
 		errors.Is(err, etcd.ErrExists), errors.Is(err, etcd.ErrNotLearner), errors.Is(err, etcd.ErrNotFound),
 		errors.Is(err, etcd.ErrNotLeader):
 		return 100 * time.Millisecond, true
-	case NamespaceGone(err):
-		return time.Minute, true
 	default:
 		return 0, false
 	}
@@ -55,7 +67,7 @@ func Later(err error) (after time.Duration, later bool) {
 
 // NamespaceGone tells that the namespace is being deleted: nothing can be created in it any more.
 func NamespaceGone(err error) bool {
-	return apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
+	return errors.Is(err, errNamespaceGone) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
 }
 
 func kindOf(obj client.Object) string {

@@ -3,6 +3,7 @@ package act
 import (
 	"context"
 	"fmt"
+	"maps"
 	"reflect"
 	"strconv"
 	"sync"
@@ -81,11 +82,13 @@ func (e *Expectations) Forget(cluster client.ObjectKey) {
 	delete(e.pending, cluster)
 }
 
-// Unsettled names a write that the cache does not show yet; empty when it shows all of them.
+// Unsettled names a write that the cache does not show yet; empty when it shows all of them. No lock is held while the
+// API server is asked: a slow answer for one cluster holds up no other.
 func (e *Expectations) Unsettled(ctx context.Context, cluster client.ObjectKey) (string, error) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	for key, x := range e.pending[cluster] {
+	pending := maps.Clone(e.pending[cluster])
+	e.mu.Unlock()
+	for key, x := range pending {
 		settled, err := e.settled(ctx, key, x)
 		if err != nil {
 			return "", err
@@ -93,9 +96,18 @@ func (e *Expectations) Unsettled(ctx context.Context, cluster client.ObjectKey) 
 		if !settled {
 			return fmt.Sprintf("%s %s", key.kind.Elem().Name(), key.name.Name), nil
 		}
-		delete(e.pending[cluster], key)
+		e.settle(cluster, key, x)
 	}
 	return "", nil
+}
+
+// settle drops an expectation, unless a later write has taken its place.
+func (e *Expectations) settle(cluster client.ObjectKey, key expectationKey, x expectation) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.pending[cluster][key] == x {
+		delete(e.pending[cluster], key)
+	}
 }
 
 func (e *Expectations) settled(ctx context.Context, key expectationKey, x expectation) (bool, error) {
@@ -109,6 +121,10 @@ func (e *Expectations) settled(ctx context.Context, key expectationKey, x expect
 	now, err := read(ctx, e.live, key)
 	if err != nil {
 		return false, err
+	}
+	if seen != nil && now != nil && seen.GetUID() == now.GetUID() &&
+		seen.GetResourceVersion() == now.GetResourceVersion() {
+		return true, nil // the cache is current, also when the control plane was restored to an earlier state
 	}
 	gone := now == nil || now.GetUID() != x.uid
 	caughtUp := seen == nil && now == nil || seen != nil && now != nil && seen.GetUID() == now.GetUID()

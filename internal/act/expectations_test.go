@@ -62,6 +62,7 @@ func TestUnsettled(t *testing.T) {
 		"somebody else deleted it unseen":           {wrote, pod("a", "10"), nil, nil, 3 * time.Second, true},
 		"somebody else replaced it, cache too":      {wrote, pod("a", "10"), pod("b", "7"), pod("b", "7"), 3 * time.Second, true},
 		"it lost the label that the cache needs":    {wrote, pod("a", "10"), nil, pod("a", "12"), 3 * time.Second, true},
+		"the control plane went back in time":       {wrote, pod("a", "10"), pod("a", "7"), pod("a", "7"), 3 * time.Second, true},
 		"the cache is merely slow":                  {wrote, pod("a", "10"), pod("a", "9"), pod("a", "10"), 3 * time.Second, false},
 		"the cache still shows what is deleted now": {wrote, pod("a", "10"), pod("a", "9"), nil, 3 * time.Second, false},
 	}

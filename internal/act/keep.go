@@ -104,8 +104,8 @@ func applyDisruptionBudget(ctx context.Context, w *writer, s plan.ApplyDisruptio
 	return w.remove(ctx, seen)
 }
 
-// applyOwners makes the EtcdCluster own its volumes and latch, or nobody, as reclaimPolicy says. One that fails does not
-// hold up the others.
+// applyOwners makes the EtcdCluster own its volumes and latch, or nobody, as reclaimPolicy says. One that fails does
+// not hold up the others.
 func applyOwners(ctx context.Context, w *writer, c *state.Cluster, s plan.ApplyOwners) error {
 	if s.Owned {
 		if err := mayOwn(ctx, w); err != nil {
@@ -132,15 +132,27 @@ func applyOwners(ctx context.Context, w *writer, c *state.Cluster, s plan.ApplyO
 	return errors.Join(errs...)
 }
 
-// mayOwn reads the EtcdCluster live: a reference to an owner that is gone, or no longer wants to own, would have the data
-// collected.
+// mayOwn reads the EtcdCluster live: a reference to an owner that is gone, or no longer wants to own, would have the
+// data collected.
 func mayOwn(ctx context.Context, w *writer) error {
-	var live v1alpha1.EtcdCluster
-	if err := w.live.Get(ctx, w.key(), &live); err != nil {
-		return fmt.Errorf("read the EtcdCluster: %w", err)
+	live, err := liveOwner(ctx, w)
+	if err != nil {
+		return err
 	}
-	if live.UID != w.cluster.UID || live.DeletionTimestamp != nil || !resources.OwnsData(&live) {
+	if !resources.OwnsData(live) {
 		return fmt.Errorf("the EtcdCluster no longer owns its data: %w", errChanged)
 	}
 	return nil
+}
+
+// liveOwner is the EtcdCluster as the API server has it, if it is still the same and not being deleted.
+func liveOwner(ctx context.Context, w *writer) (*v1alpha1.EtcdCluster, error) {
+	var live v1alpha1.EtcdCluster
+	if err := w.live.Get(ctx, w.key(), &live); err != nil {
+		return nil, fmt.Errorf("read the EtcdCluster: %w", err)
+	}
+	if live.UID != w.cluster.UID || live.DeletionTimestamp != nil {
+		return nil, fmt.Errorf("the EtcdCluster is being deleted: %w", errChanged)
+	}
+	return &live, nil
 }

@@ -18,16 +18,13 @@ func (e *Executor) membership(ctx context.Context, c *state.Cluster, step plan.S
 	if err != nil {
 		return err
 	}
+	if err := e.sameList(ctx, c, leader); err != nil {
+		return err
+	}
 	switch s := step.(type) {
 	case plan.AddLearner:
-		if err := e.sameList(ctx, c, leader); err != nil {
-			return err
-		}
 		_, err = leader.AddLearner(ctx, s.PeerURL)
 	case plan.Promote:
-		if err := e.sameList(ctx, c, leader); err != nil {
-			return err
-		}
 		err = leader.Promote(ctx, s.ID)
 	case plan.MoveLeader:
 		err = leader.MoveLeader(ctx, s.ToID)

@@ -20,6 +20,8 @@ func record(ctx context.Context, w *writer, step plan.Step) error {
 		return changeVolume(ctx, w, s.Volume, func(v *corev1.PersistentVolumeClaim) {
 			resources.RecordPlacement(v, s.PersistentVolume, s.Node)
 		})
+	case plan.Adopt:
+		return adopt(ctx, w, s)
 	case plan.MarkVoter:
 		return changePod(ctx, w, s.Member, s.PodUID, resources.SetVoter)
 	case plan.UpdateStart:
@@ -58,6 +60,14 @@ func seal(ctx context.Context, w *writer, s plan.Seal) error {
 		return err
 	}
 	return changePod(ctx, w, s.Member, s.PodUID, func(p *corev1.Pod) { resources.Seal(p, s.Incarnation, s.Restarts) })
+}
+
+// adopt reads the EtcdCluster live: a reference to an owner that is gone would have the Pod collected.
+func adopt(ctx context.Context, w *writer, s plan.Adopt) error {
+	if _, err := liveOwner(ctx, w); err != nil {
+		return err
+	}
+	return changePod(ctx, w, s.Member, s.PodUID, func(p *corev1.Pod) { resources.SetOwner(p, w.cluster, true) })
 }
 
 func setRetiring(ctx context.Context, w *writer, member, volume string, pod types.UID, retiring bool) error {

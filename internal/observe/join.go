@@ -35,8 +35,14 @@ func join(c *state.Cluster, o objects, a answers) {
 			continue
 		}
 		m.Probe = a.probes[m.Pod.UID]
-		if m.Probe.Answered && c.Etcd.ClusterID != 0 && m.Probe.ClusterID != c.Etcd.ClusterID {
+		if !m.Probe.Answered || c.Etcd.ClusterID == 0 || m.Probe.ClusterID == c.Etcd.ClusterID {
+			continue
+		}
+		if m.Pod.Ready && !m.Pod.Terminating {
 			c.Etcd.WrongClusterID = append(c.Etcd.WrongClusterID, m.Name)
+		} else {
+			// The address of a Pod whose node is gone may have been given to somebody else's.
+			m.Probe = state.Probe{Err: "another cluster answers at its address"}
 		}
 	}
 	slices.SortFunc(c.Members, func(a, b state.Member) int { return cmp.Compare(a.Slot, b.Slot) })
@@ -138,8 +144,8 @@ func ofLineage(c *state.Cluster, o objects) objects {
 }
 
 // errOtherLineage is the problem of data that a restore or a copy brought.
-var errOtherLineage = errors.New("it holds data of another bootstrap than the ConfigMap of the latch records: it is left " +
-	"alone; delete it, or delete the EtcdCluster and the ConfigMap to resume it instead")
+var errOtherLineage = errors.New("it holds data of another bootstrap than the ConfigMap of the latch records: it is " +
+	"left alone; delete it, or delete the EtcdCluster and the ConfigMap to resume it instead")
 
 // attach gives every Pod and volume to the member of its incarnation; what is left over belongs to none.
 func attach(c *state.Cluster, o objects) {

@@ -5,6 +5,7 @@ package observe
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -100,7 +101,7 @@ func takePod(c *state.Cluster, pod *corev1.Pod, found *objects) {
 	switch {
 	case err != nil:
 		foreign(c, "Pod", pod.Name, err)
-	case p.Owner != c.Object.UID:
+	case p.Owner != "" && p.Owner != c.Object.UID:
 		foreign(c, "Pod", pod.Name, nil)
 	default:
 		if p.Running {
@@ -174,6 +175,9 @@ func readDisruptionBudget(ctx context.Context, reader client.Reader, c *state.Cl
 	if err != nil {
 		return fmt.Errorf("read the PodDisruptionBudget: %w", err)
 	}
+	if pdb.Labels[resources.LabelCluster] != c.Object.Name {
+		return nil // somebody else's; applying ours reports it
+	}
 	b := &state.DisruptionBudget{Expected: int(pdb.Status.ExpectedPods)}
 	if pdb.Spec.MinAvailable != nil {
 		b.MinAvailable = pdb.Spec.MinAvailable.IntValue()
@@ -202,12 +206,22 @@ func (o *Observer) lookForHidden(ctx context.Context, c *state.Cluster) error {
 		if err != nil && !apierrors.IsNotFound(err) {
 			return fmt.Errorf("look for %s %s: %w", kind, name, err)
 		}
-		if err == nil && into.GetLabels()[resources.LabelCluster] != c.Object.Name {
-			foreign(c, kind, name, errLabelLost)
+		if err == nil {
+			foreign(c, kind, name, hiddenBecause(into, c.Object.Name))
 		}
 	}
 	return nil
 }
+
+// hiddenBecause tells why an object that exists was not listed.
+func hiddenBecause(obj client.Object, cluster string) error {
+	if obj.GetLabels()[resources.LabelCluster] != cluster {
+		return errLabelLost
+	}
+	return errNotListed
+}
+
+var errNotListed = errors.New("it exists but is not listed yet")
 
 var errLabelLost = fmt.Errorf("it lacks the label %s; restore it", resources.LabelCluster)
 

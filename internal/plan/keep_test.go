@@ -28,7 +28,7 @@ func TestServices(t *testing.T) {
 		},
 		"a learner gets none": {
 			cluster: statetest.Formed(3).Replicas(5).Learner(3).Launch(3), blocked: []string{"ScalingUp: learner demo-3"},
-			ensures: []plan.Step{plan.ApplyServices{Clients: true, Slots: []int{0, 1, 2}, Prune: true}},
+			ensures: []plan.Step{plan.ApplyServices{Clients: true, Slots: []int{0, 1, 2}}},
 		},
 		"the member that is being removed keeps its own until etcd no longer lists it": {
 			cluster: statetest.Formed(3).Replicas(1).Retire(2).Budget(3).Leader(2), step: moveLeader(statetest.Formed(3), 2, 0),

@@ -132,6 +132,10 @@ func (w *walk) tidy(m state.Member, activity string) bool {
 		// Its data would go with it: such a member is removed first, never just deleted.
 		return false
 	}
+	if !w.c.Ephemeral() && (m.Volume == nil || m.Volume.Terminating) {
+		// The Pod is all that still keeps the data: a claim that is being deleted goes when its last Pod does.
+		return false
+	}
 	why := ""
 	switch {
 	case p.Node == "" && p.Pinned != pin(w.c, m):

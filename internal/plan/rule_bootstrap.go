@@ -102,7 +102,7 @@ func form(w *walk) {
 	clearEarlierGenerations(w)
 	if formedNow(c) {
 		w.ensure(FormLatch{})
-	} else if why := unusable(c); why != "" && c.Now.Sub(c.Latch.Since) < pause(c.Latch.Generation) {
+	} else if why := unusable(c); why != "" && pausing(c) {
 		w.block(creation, v1alpha1.ReasonBootstrapping, fmt.Sprintf("no quorum was ever seen and %s: the bootstrap starts "+
 			"again %s after it last did", why, pause(c.Latch.Generation)))
 		w.wakeAfter(pause(c.Latch.Generation) - c.Now.Sub(c.Latch.Since))
@@ -139,6 +139,12 @@ func form(w *walk) {
 // being created may last.
 func pause(generation int64) time.Duration {
 	return min(time.Duration(generation-1)*10*time.Second, 5*time.Minute)
+}
+
+// pausing tells that the pause is not over. A generation from the future was recorded by another clock: no pause.
+func pausing(c *state.Cluster) bool {
+	elapsed := c.Now.Sub(c.Latch.Since)
+	return elapsed >= 0 && elapsed < pause(c.Latch.Generation)
 }
 
 // formedNow tells that a majority of the bootstrap is sealed and serves: no acknowledged write can be lost any more

@@ -32,7 +32,11 @@ func paused(w *walk) {
 		return
 	}
 	w.releaseData()
-	w.block(everything, v1alpha1.ReasonPaused, "spec.paused is set: nothing is changed until it is removed")
+	message := "spec.paused is set: nothing is changed until it is removed"
+	if d := w.c.Disruption; d != nil && w.c.Etcd.Listed && d.MinAvailable > spare(len(w.c.Voters())) {
+		message += ". A removal was about to begin, so the PodDisruptionBudget blocks node drains meanwhile"
+	}
+	w.block(everything, v1alpha1.ReasonPaused, message)
 	w.end()
 }
 

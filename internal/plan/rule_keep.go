@@ -14,7 +14,7 @@ import (
 func keep(w *walk) {
 	c := w.c
 	if c.Latch != nil || len(c.Members) == 0 {
-		w.ensure(ApplyServices{Clients: c.Formed(), Slots: serviceSlots(c), Prune: c.Formed() && c.Etcd.Listed})
+		w.ensure(ApplyServices{Clients: c.Formed(), Slots: serviceSlots(c), Prune: settledSlots(c)})
 	}
 	if ownersDiffer(c) && owned(c) {
 		w.ensure(ApplyOwners{Owned: true})
@@ -26,6 +26,12 @@ func keep(w *walk) {
 				Volume: m.Volume.Name, PersistentVolume: m.Volume.PersistentVolume, Node: m.Pod.Node,
 			})
 		}
+		if m.Pod != nil && m.Pod.Owner == "" && !m.Pod.Terminating {
+			w.ensure(Adopt{Member: m.Name, PodUID: m.Pod.UID})
+		}
+		if m.Listed && !m.Learner && m.Sealed() && !m.Pod.Voter {
+			w.ensure(MarkVoter{Member: m.Name, PodUID: m.Pod.UID})
+		}
 		if mayBeSealed(c, m) && !m.Sealed() {
 			w.ensure(Seal{
 				Member: m.Name, Incarnation: incarnation(c, m), PodUID: m.Pod.UID, Volume: volumeName(m),
@@ -33,6 +39,11 @@ func keep(w *walk) {
 			})
 		}
 	}
+}
+
+// settledSlots tells that no member is about to be replaced: its Service, whose address clients know, stays meanwhile.
+func settledSlots(c *state.Cluster) bool {
+	return c.Formed() && c.Etcd.Listed && len(c.Voters()) >= c.Replicas()
 }
 
 // serviceSlots are the slots that clients reach by a name of their own: those of the voters.
@@ -69,8 +80,8 @@ func (w *walk) releaseData() {
 		return
 	}
 	w.ensure(ApplyOwners{Owned: false})
-	w.block(0, v1alpha1.ReasonWaiting, "reclaimPolicy Retain is not in force yet: deleting the EtcdCluster now would delete "+
-		"its volumes; waiting until they are untied from it")
+	w.block(0, v1alpha1.ReasonWaiting, "reclaimPolicy Retain is not in force yet: deleting the EtcdCluster now would "+
+		"delete its volumes; waiting until they are untied from it")
 }
 
 // volumeNames are the claims that carry the cluster's name and are not retired.

@@ -49,6 +49,11 @@ type (
 	FormLatch struct{}
 	// RecordVersion keeps the latch's record of the chosen version up to date before the cluster has formed.
 	RecordVersion struct{ Version string }
+	// Adopt makes the EtcdCluster the owner of a member's Pod that has none: its predecessor was deleted and left it.
+	Adopt struct {
+		Member string
+		PodUID types.UID
+	}
 	// MarkVoter puts the voter label on a learner's Pod, before its promotion, so that the budget counts it.
 	MarkVoter struct {
 		Member string
@@ -149,6 +154,7 @@ func (s Seal) String() string                  { return "seal " + s.Member }
 func (s RecordPlacement) String() string       { return "record the placement of " + s.Volume }
 func (s FormLatch) String() string             { return "record that the cluster has formed" }
 func (s RecordVersion) String() string         { return "record the version " + s.Version }
+func (s Adopt) String() string                 { return "adopt Pod " + s.Member }
 func (s MarkVoter) String() string             { return "label " + s.Member + " as a voter" }
 
 func (s CreateLatch) String() string {
@@ -187,6 +193,7 @@ func (Seal) step()                  {}
 func (RecordPlacement) step()       {}
 func (FormLatch) step()             {}
 func (RecordVersion) step()         {}
+func (Adopt) step()                 {}
 func (MarkVoter) step()             {}
 func (CreateLatch) step()           {}
 func (RestartBootstrap) step()      {}

@@ -52,8 +52,11 @@ func (r *record) id(key string) uint64 {
 	return id
 }
 
-// time is a point in time that must be there.
+// time is a point in time; zero when it is not recorded.
 func (r *record) time(key string) time.Time {
+	if r.values[key] == "" {
+		return time.Time{}
+	}
 	t, err := time.Parse(time.RFC3339, r.values[key])
 	if err != nil {
 		r.fail(key, fmt.Sprintf("is %q, not a time", r.values[key]))

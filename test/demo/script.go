@@ -21,7 +21,7 @@ const (
 	sample = "config/samples/etcdcluster_demo.yaml"
 	// localImage is the Makefile's default for IMG. No registry has it.
 	localImage = "quorate.dev/quorate:dev"
-	key    = "/greeting"
+	key        = "/greeting"
 	// patience is how long the cluster may take to become as it should be.
 	patience = 3 * time.Minute
 )
@@ -120,8 +120,8 @@ func (d *demo) image(ctx context.Context) error {
 
 func (d *demo) imagePushed() error {
 	if img := os.Getenv("IMG"); img == "" || img == localImage {
-		return errors.New("IMG names no image of a registry: push the operator's image to a registry that the nodes can pull from, and set " +
-			"IMG to its reference (\"make image\" builds it)")
+		return errors.New("IMG names no image of a registry: push the operator's image to a registry that the nodes can " +
+			"pull from, and set IMG to its reference (\"make image\" builds it)")
 	}
 	return nil
 }

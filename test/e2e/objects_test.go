@@ -154,7 +154,7 @@ func TestObjectsOfOthersAreReportedAndNeverOverwritten(t *testing.T) {
 						SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 					},
 					Containers: []corev1.Container{{
-						Name: "app", Image: "registry.invalid/app",
+						Name: "app", Image: "localhost:1/app",
 						SecurityContext: &corev1.SecurityContext{
 							AllowPrivilegeEscalation: ptr.To(false),
 							Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},

@@ -3,9 +3,11 @@
 package e2e
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
@@ -13,27 +15,48 @@ import (
 	"github.com/quorate/quorate/test/framework"
 )
 
-func TestAnImageThatCannotBePulledIsReportedAndMendedByAnEdit(t *testing.T) {
-	t.Parallel()
-	c := newWorld(t).create("demo", spec(3, func(s *v1alpha1.EtcdClusterSpec) {
-		// The reserved domain "invalid" never resolves, so no registry is asked.
-		s.Image = &v1alpha1.ImageSpec{Repository: ptr.To("registry.invalid/etcd")}
-	}))
-	c.await("waiting until the image is reported", func(obj *v1alpha1.EtcdCluster) string {
-		for _, m := range obj.Status.Members {
-			if message := ptr.Deref(m.Message, ""); !strings.Contains(message, "ImagePull") {
-				return "the message of " + m.Name + " does not speak of the image: " + message
-			}
-		}
-		if status := framework.ShortStatus(obj); !strings.Contains(status, "ImagePull") || len(obj.Status.Members) != 3 {
-			return "the conditions do not speak of the image: " + status
-		}
-		return ""
-	})
-	c.edit(func(s *v1alpha1.EtcdClusterSpec) { s.Image = nil })
-	c.ready()
-	c.holds(c.fill())
-	c.isSealed()
+func TestAnImageThatCannotBeHadIsReportedAndMendedByAnEdit(t *testing.T) {
+	tests := map[string]struct {
+		bad, good func(*v1alpha1.EtcdClusterSpec)
+		message   string
+	}{
+		"a registry that does not answer": {
+			bad: func(s *v1alpha1.EtcdClusterSpec) {
+				s.Image = &v1alpha1.ImageSpec{Repository: ptr.To("localhost:1/etcd")} // nothing listens there
+			},
+			good:    func(s *v1alpha1.EtcdClusterSpec) { s.Image = nil },
+			message: "ImagePull",
+		},
+		"a version of which there is no image": {
+			bad: func(s *v1alpha1.EtcdClusterSpec) {
+				s.Version = ptr.To("3.6.99")
+				s.Image = &v1alpha1.ImageSpec{PullPolicy: ptr.To(corev1.PullNever)}
+			},
+			good:    version("3.6.16"),
+			message: "ErrImageNeverPull",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newWorld(t).create("demo", spec(3, test.bad))
+			c.await("waiting until the image is reported", func(obj *v1alpha1.EtcdCluster) string {
+				for _, m := range obj.Status.Members {
+					if message := ptr.Deref(m.Message, ""); !strings.Contains(message, test.message) {
+						return fmt.Sprintf("the message of %s does not tell %s: %s", m.Name, test.message, message)
+					}
+				}
+				if status := framework.ShortStatus(obj); !strings.Contains(status, test.message) || len(obj.Status.Members) != 3 {
+					return fmt.Sprintf("the conditions do not tell %s: %s", test.message, status)
+				}
+				return ""
+			})
+			c.edit(test.good)
+			c.ready()
+			c.holds(c.fill())
+			c.isSealed()
+		})
+	}
 }
 
 func TestASpecThatTheSchemaCannotRefuseIsReportedAndRunningMembersGoOn(t *testing.T) {

@@ -20,10 +20,10 @@ func (e *Environment) Diagnose(ctx context.Context, namespace string) string {
 	}
 	kubectl := func(title string, args ...string) {
 		out, err := e.quiet().Run(ctx, e.Kubectl(append([]string{"-n", namespace}, args...)...)...)
-		section(title, out, err)
+		section(title, last(out, 200), err)
 	}
 	kubectl("objects", "get", "etcd,pods,pvc,services,pdb,configmaps", "-o", "wide")
-	kubectl("status", "get", "etcd", "-o", "yaml", "--show-managed-fields=false")
+	kubectl("status", "get", "etcd", "-o", "yaml")
 	kubectl("events", "get", "events", "--sort-by=.lastTimestamp")
 	e.memberLogs(ctx, namespace, kubectl)
 	section("operator log", e.OperatorLog(ctx, namespace, 60), nil)
@@ -43,13 +43,20 @@ func (e *Environment) memberLogs(ctx context.Context, namespace string, kubectl 
 		return // the objects above have told it already
 	}
 	for _, p := range pods.Items {
-		if !podReady(&p) {
-			kubectl("log of "+p.Name, "logs", p.Name, "--tail=15")
+		if podReady(&p) {
+			continue
 		}
+		kubectl("log of "+p.Name, "logs", p.Name, "--tail=15")
 		for _, s := range p.Status.ContainerStatuses {
 			if s.RestartCount > 0 {
 				kubectl("log of "+p.Name+" before its restart", "logs", p.Name, "--previous", "--tail=15")
 			}
 		}
 	}
+}
+
+// last is the end of a text, at most so many lines.
+func last(text string, lines int) string {
+	all := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
