@@ -160,6 +160,9 @@ func available(c *state.Cluster) metav1.Condition {
 		cond.Message = "the single member serves; no failure is tolerated, and a node drain stops it"
 	case c.Etcd.Serving:
 		cond.Status, cond.Reason, cond.Message = metav1.ConditionTrue, v1alpha1.ReasonQuorate, "a majority serves"
+	case c.Latch == nil && ptr.Deref(c.Object.Status.ClusterID, "") != "":
+		cond.Status, cond.Reason = metav1.ConditionUnknown, v1alpha1.ReasonObservationFailed
+		cond.Message = "the record of the bootstrap is missing or cannot be read"
 	case !c.Formed():
 		cond.Reason, cond.Message = v1alpha1.ReasonBootstrapping, "no quorum has been seen yet"
 	case unreachable(c):
