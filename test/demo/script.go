@@ -120,8 +120,8 @@ func (d *demo) image(ctx context.Context) error {
 
 func (d *demo) imagePushed() error {
 	if img := os.Getenv("IMG"); img == "" || img == localImage {
-		return errors.New("IMG names no image of a registry: push the operator's image to a registry that the nodes can " +
-			"pull from, and set IMG to its reference (\"make image\" builds it)")
+		return errors.New("IMG names no image of a registry: push the operator's image to one that the nodes can pull " +
+			"from, and set IMG to its reference (\"make image\" builds it)")
 	}
 	return nil
 }
