@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"time"
 	"sync"
 
 	"github.com/quorate/quorate/hack/kube/internal/containerd"
@@ -85,5 +87,22 @@ func (n Nodes) importLoaded(ctx context.Context, number int) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("list loaded images: %w", err)
 	}
-	return n.Import(ctx, number, kept...)
+	ordered, err := oldestFirst(kept)
+	if err != nil {
+		return err
+	}
+	return n.Import(ctx, number, ordered...)
+}
+
+// oldestFirst orders files by the time they were loaded, so that of two images with one reference the newer one stays.
+func oldestFirst(files []string) ([]string, error) {
+	loaded := map[string]time.Time{}
+	for _, file := range files {
+		info, err := os.Stat(file)
+		if err != nil {
+			return nil, fmt.Errorf("loaded image: %w", err)
+		}
+		loaded[file] = info.ModTime()
+	}
+	return slices.SortedFunc(slices.Values(files), func(a, b string) int { return loaded[a].Compare(loaded[b]) }), nil
 }
