@@ -11,8 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 	"sync"
+	"time"
 
 	"github.com/quorate/quorate/hack/kube/internal/containerd"
 	"github.com/quorate/quorate/hack/kube/internal/layout"
