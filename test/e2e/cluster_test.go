@@ -233,6 +233,10 @@ func (c *cluster) replaced(old *corev1.Pod) *corev1.Pod {
 		if pod.UID == old.UID {
 			return "the old Pod is still there"
 		}
+		// The condition of the cluster may still be from before the deletion.
+		if !framework.PodReady(pod) {
+			return "the new Pod is not ready"
+		}
 		return ""
 	})
 	c.ready()

@@ -43,7 +43,7 @@ func (e *Environment) memberLogs(ctx context.Context, namespace string, kubectl 
 		return // the objects above have told it already
 	}
 	for _, p := range pods.Items {
-		if podReady(&p) {
+		if PodReady(&p) {
 			continue
 		}
 		kubectl("log of "+p.Name, "logs", p.Name, "--tail=15")

@@ -35,7 +35,8 @@ func Eventually(ctx context.Context, check func(context.Context) string) error {
 	}
 }
 
-func podReady(p *corev1.Pod) bool {
+// PodReady tells whether the kubelet reports the Pod as ready.
+func PodReady(p *corev1.Pod) bool {
 	for _, c := range p.Status.Conditions {
 		if c.Type == corev1.PodReady {
 			return c.Status == corev1.ConditionTrue

@@ -55,7 +55,7 @@ func (e *Environment) ScaleOperator(ctx context.Context, replicas int) error {
 		}
 		ready := 0
 		for _, p := range pods {
-			if podReady(&p) {
+			if PodReady(&p) {
 				ready++
 			}
 		}

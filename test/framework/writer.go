@@ -141,7 +141,7 @@ func (w *Writer) next(ctx context.Context, turn int) (*clientv3.Client, error) {
 	}
 	var running []corev1.Pod
 	for _, p := range pods {
-		if p.Status.PodIP != "" && podReady(&p) && p.DeletionTimestamp == nil {
+		if p.Status.PodIP != "" && PodReady(&p) && p.DeletionTimestamp == nil {
 			running = append(running, p)
 		}
 	}
