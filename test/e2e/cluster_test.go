@@ -112,6 +112,8 @@ func (c *cluster) await(what string, check func(*v1alpha1.EtcdCluster) string) *
 // ready waits until the cluster is as its spec wants it, and etcd itself lists nothing but that many voters.
 func (c *cluster) ready() *v1alpha1.EtcdCluster {
 	c.t.Helper()
+	c.await("waiting until the cluster is Ready", framework.Ready)
+	c.eventually("waiting until the Pods of all members are ready", settle, c.notReady)
 	obj := c.await("waiting until the cluster is Ready", framework.Ready)
 	list, err := c.members.Listed(c.ctx)
 	c.must(err)
@@ -125,6 +127,24 @@ func (c *cluster) ready() *v1alpha1.EtcdCluster {
 		}
 	}
 	return obj
+}
+
+// notReady names a member whose Pod is not ready. Right after a Pod was lost the status may still be from before.
+func (c *cluster) notReady(ctx context.Context) string {
+	pods, err := c.members.Pods(ctx)
+	if err != nil {
+		return err.Error()
+	}
+	ready := map[string]bool{}
+	for i := range pods {
+		ready[pods[i].Name] = framework.PodReady(&pods[i]) && pods[i].DeletionTimestamp == nil
+	}
+	for _, m := range c.get().Status.Members {
+		if !ready[m.Name] {
+			return "the Pod of " + m.Name + " is not ready"
+		}
+	}
+	return ""
 }
 
 // condition waits until the condition has this status and reason.

@@ -25,7 +25,7 @@ import (
 
 const (
 	// parallel is how many tests run at a time: they wait most of the time, so more than there are cores.
-	parallel = 5
+	parallel = 4
 	// limit is for one test.
 	limit = 6 * time.Minute
 )
