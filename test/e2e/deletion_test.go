@@ -92,6 +92,8 @@ func TestReclaimPolicyCanBeChangedUntilDeletion(t *testing.T) {
 		}
 		return ""
 	})
+	// The volumes are released first, the latch last; Ready comes when all are.
+	c.ready()
 	c.delete()
 	c.onlyLeft(map[string]int{"PersistentVolumeClaim": 1, "ConfigMap": 1})
 	c.createAgain(spec(1))
