@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 
@@ -31,30 +32,74 @@ func Target(namespace, cluster string, p state.Pod) etcd.Target {
 	}
 }
 
-// ask probes all members at once, each call with a deadline of its own, then asks one of them about the cluster.
+// ask probes all members at once, each call with a deadline of its own, and asks one of them about the cluster. Nobody
+// waits for the process of a member that etcd does not list: it is about to end, and slow to say so.
 func (o *Observer) ask(ctx context.Context, c *state.Cluster, pods []state.Pod) answers {
 	a := answers{probes: map[types.UID]state.Probe{}}
 	if c.Latch != nil {
 		a.etcd.ClusterID = c.Latch.ClusterID
 	}
 	clients := o.clients(c, pods)
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	for uid, client := range clients {
-		wg.Go(func() {
-			p := probe(ctx, client)
-			mu.Lock()
-			defer mu.Unlock()
-			a.probes[uid] = p
-		})
+	probes := probeAll(ctx, clients)
+	a.collect(probes, len(clients), func() bool { return a.leads(pods) })
+	speaker := choose(pods, a)
+	if speaker != "" {
+		a.askCluster(ctx, clients[speaker])
 	}
-	wg.Wait()
-	if speaker := choose(pods, a); speaker != "" {
-		a.list, a.etcd = askCluster(ctx, clients[speaker], a)
-	} else {
+	a.collect(probes, len(clients), func() bool { return a.etcd.Listed && a.complete(pods, clients) })
+	// The first that claimed to lead may have been cut off without noticing it yet.
+	if better := choose(pods, a); !a.etcd.Listed && better != speaker {
+		speaker = better
+		a.askCluster(ctx, clients[speaker])
+	}
+	switch {
+	case speaker == "":
 		a.etcd.Err = "no voter answers"
+	case a.complaint():
+		a.askAlarms(ctx, clients[speaker])
 	}
 	return a
+}
+
+// answer of one process.
+type answer struct {
+	pod   types.UID
+	probe state.Probe
+}
+
+func probeAll(ctx context.Context, clients map[types.UID]etcd.Client) <-chan answer {
+	results := make(chan answer, len(clients))
+	for uid, client := range clients {
+		go func() { results <- answer{uid, probe(ctx, client)} }()
+	}
+	return results
+}
+
+// collect takes results in until there are total of them, or enough.
+func (a *answers) collect(results <-chan answer, total int, enough func() bool) {
+	for len(a.probes) < total && !enough() {
+		r := <-results
+		a.probes[r.pod] = r.probe
+	}
+}
+
+// leads tells that a member answered that leads.
+func (a *answers) leads(pods []state.Pod) bool {
+	speaker := a.probes[choose(pods, *a)]
+	return speaker.Answered && speaker.Leader == speaker.MemberID
+}
+
+// complete tells that every process of a listed member was heard, or failed to answer.
+func (a *answers) complete(pods []state.Pod, clients map[types.UID]etcd.Client) bool {
+	for _, p := range pods {
+		_, asked := clients[p.UID]
+		_, heard := a.probes[p.UID]
+		listed := slices.ContainsFunc(a.list, func(m etcd.Member) bool { return m.ID == p.MemberID })
+		if asked && listed && !heard {
+			return false
+		}
+	}
+	return true
 }
 
 // clients of the Pods that may run a member. Clients of Pods that are gone are closed.
@@ -112,39 +157,42 @@ func choose(pods []state.Pod, a answers) types.UID {
 }
 
 // askCluster reads linearizably: each success proves that a majority serves.
-func askCluster(ctx context.Context, client etcd.Client, a answers) ([]etcd.Member, state.Etcd) {
-	e := a.etcd
+func (a *answers) askCluster(ctx context.Context, client etcd.Client) {
+	e := state.Etcd{ClusterID: a.etcd.ClusterID}
 	var list etcd.MemberList
-	var found []etcd.Alarm
-	var listErr, readErr, alarmErr error
+	var listErr, readErr error
 	var wg sync.WaitGroup
 	wg.Go(func() { list, listErr = client.Members(ctx) })
 	wg.Go(func() { readErr = client.Read(ctx) })
-	if a.complaint() {
-		wg.Go(func() { found, alarmErr = client.Alarms(ctx) })
-	}
 	wg.Wait()
 	e.Serving = readErr == nil
-	for _, err := range []error{listErr, readErr, alarmErr} {
+	for _, err := range []error{listErr, readErr} {
 		if err != nil {
 			e.Err = strings.TrimPrefix(e.Err+"; "+etcd.Reason(err), "; ")
 		}
 	}
-	if listErr != nil {
-		return nil, e
-	}
-	if e.ClusterID != 0 && list.ClusterID != e.ClusterID {
+	switch {
+	case listErr != nil:
+	case e.ClusterID != 0 && list.ClusterID != e.ClusterID:
 		e.Err = fmt.Sprintf("the list came from cluster %x", list.ClusterID)
-		return nil, e
+	default:
+		e.Listed, e.ClusterID, a.list = true, list.ClusterID, list.Members
 	}
-	e.Listed, e.ClusterID = true, list.ClusterID
-	if alarmErr != nil {
-		e.Alarms = a.suspected()
+	a.etcd = e
+}
+
+// askAlarms reads the alarms. Those that cannot be read are not none: the members' own words are taken then.
+func (a *answers) askAlarms(ctx context.Context, client etcd.Client) {
+	found, err := client.Alarms(ctx)
+	if err != nil {
+		a.etcd.Err = strings.TrimPrefix(a.etcd.Err+"; "+etcd.Reason(err), "; ")
+		a.etcd.Alarms = a.suspected()
 	}
 	for _, alarm := range found {
-		e.Alarms = append(e.Alarms, state.Alarm{Type: string(alarm.Type), Member: nameOf(list.Members, alarm.MemberID)})
+		a.etcd.Alarms = append(a.etcd.Alarms, state.Alarm{
+			Type: string(alarm.Type), Member: nameOf(a.list, alarm.MemberID),
+		})
 	}
-	return list.Members, e
 }
 
 // complaint tells that a member reports an error: then alarms are asked for. Not otherwise: even a question for alarms

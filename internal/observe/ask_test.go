@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/etcd"
 	"github.com/quorate/quorate/internal/state"
 	"github.com/quorate/quorate/internal/state/statetest"
@@ -52,11 +53,13 @@ func TestChooseWhomToAskAboutTheCluster(t *testing.T) {
 // speaker answers about the cluster as it is told to.
 type speaker struct {
 	etcd.Client
+	status                       etcd.Status
 	list                         etcd.MemberList
 	alarms                       []etcd.Alarm
 	listErr, readErr, alarmError error
 }
 
+func (s speaker) Status(context.Context) (etcd.Status, error)      { return s.status, nil }
 func (s speaker) Members(context.Context) (etcd.MemberList, error) { return s.list, s.listErr }
 func (s speaker) Read(context.Context) error                       { return s.readErr }
 func (s speaker) Alarms(context.Context) ([]etcd.Alarm, error)     { return s.alarms, s.alarmError }
@@ -65,12 +68,12 @@ func TestAskCluster(t *testing.T) {
 	const id = 0xc1
 	list := etcd.MemberList{ClusterID: id, Members: []etcd.Member{{ID: 1, Name: "demo-0"}, {ID: 2}}}
 	lost := errors.New("lost")
-	complaint := map[types.UID]state.Probe{"a": {Answered: true, Errors: []string{"memberID:1 alarm:NOSPACE "}}}
+	complaint := []string{"memberID:1 alarm:NOSPACE "}
 	tests := map[string]struct {
-		speaker speaker
-		probes  map[types.UID]state.Probe
-		want    state.Etcd
-		listed  int
+		speaker    speaker
+		complaints []string
+		want       state.Etcd
+		listed     int
 	}{
 		"lists and serves": {speaker{list: list}, nil, state.Etcd{ClusterID: id, Listed: true, Serving: true}, 2},
 		"a list of another cluster is none": {
@@ -98,22 +101,89 @@ func TestAskCluster(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			members, got := askCluster(t.Context(), test.speaker, answers{probes: test.probes, etcd: state.Etcd{ClusterID: id}})
-			if diff := cmp.Diff(test.want, got); diff != "" || len(members) != test.listed {
-				t.Errorf("%d members listed, want %d (-want +got):\n%s", len(members), test.listed, diff)
+			pods := []state.Pod{{UID: "a", MemberID: 1, IP: "192.0.2.1", Running: true}}
+			test.speaker.status = etcd.Status{ClusterID: id, MemberID: 1, Leader: 1, Errors: test.complaints}
+			got := observerOf(map[string]etcd.Client{"a": test.speaker}).ask(t.Context(), clusterOf(id), pods)
+			if diff := cmp.Diff(test.want, got.etcd); diff != "" || len(got.list) != test.listed {
+				t.Errorf("%d members listed, want %d (-want +got):\n%s", len(got.list), test.listed, diff)
 			}
 		})
 	}
 }
 
 func TestAlarmsThatCannotBeReadAreNotNone(t *testing.T) {
-	a := answers{
-		probes: map[types.UID]state.Probe{"a": {Answered: true, Errors: []string{"memberID:1 alarm:NOSPACE "}}},
-		etcd:   state.Etcd{ClusterID: 1},
+	one := speaker{
+		status: etcd.Status{ClusterID: 1, MemberID: 1, Leader: 1, Errors: []string{"memberID:1 alarm:NOSPACE "}},
+		list:   etcd.MemberList{ClusterID: 1}, alarmError: errors.New("lost"),
 	}
-	_, got := askCluster(t.Context(), speaker{list: etcd.MemberList{ClusterID: 1}, alarmError: errors.New("lost")}, a)
+	pods := []state.Pod{{UID: "a", MemberID: 1, IP: "192.0.2.1", Running: true}}
+	got := observerOf(map[string]etcd.Client{"a": one}).ask(t.Context(), clusterOf(1), pods).etcd
 	if got.Listed && len(got.Alarms) == 0 {
 		t.Errorf("a member tells of an alarm, it cannot be read, and changes of the membership go on: %+v", got)
+	}
+}
+
+// clientsByPod hands out the clients that a test made.
+type clientsByPod map[string]etcd.Client
+
+func (d clientsByPod) Client(t etcd.Target) (etcd.Client, error) { return d[t.PodUID], nil }
+func (d clientsByPod) Retain(string, []string)                   {}
+
+func observerOf(clients map[string]etcd.Client) *Observer {
+	return &Observer{Etcd: clientsByPod(clients)}
+}
+
+func clusterOf(id uint64) *state.Cluster {
+	return &state.Cluster{Object: &v1alpha1.EtcdCluster{}, Latch: &state.Latch{ClusterID: id}}
+}
+
+// hanging never says anything about itself.
+type hanging struct{ etcd.Client }
+
+func (hanging) Status(ctx context.Context) (etcd.Status, error) {
+	<-ctx.Done()
+	return etcd.Status{}, ctx.Err()
+}
+
+func TestAskWaitsForListedMembersOnly(t *testing.T) {
+	leader := speaker{
+		status: etcd.Status{ClusterID: 1, MemberID: 1, Leader: 1},
+		list:   etcd.MemberList{ClusterID: 1, Members: []etcd.Member{{ID: 1}, {ID: 2}}},
+	}
+	follower := speaker{status: etcd.Status{ClusterID: 1, MemberID: 2, Leader: 1}}
+	pods := []state.Pod{
+		{UID: "leader", MemberID: 1, IP: "192.0.2.1", Running: true},
+		{UID: "follower", MemberID: 2, IP: "192.0.2.2", Running: true},
+		{UID: "removed", MemberID: 3, IP: "192.0.2.3", Running: true},
+	}
+	o := observerOf(map[string]etcd.Client{"leader": leader, "follower": follower, "removed": hanging{}})
+	got := o.ask(t.Context(), clusterOf(1), pods)
+	if !got.etcd.Listed || !got.probes["follower"].Answered {
+		t.Errorf("a listed member that answers was not waited for: %+v", got)
+	}
+	if p, heard := got.probes["removed"]; heard {
+		t.Errorf("the process of a removed member, which hangs, was waited for: %+v", p)
+	}
+}
+
+func TestAskTurnsToTheRealLeaderWhenAFormerOneStillClaimsToLead(t *testing.T) {
+	former := speaker{
+		status:  etcd.Status{ClusterID: 1, MemberID: 1, Leader: 1, Term: 2},
+		listErr: errors.New("no majority"), readErr: errors.New("no majority"),
+	}
+	real := speaker{
+		status: etcd.Status{ClusterID: 1, MemberID: 2, Leader: 2, Term: 3},
+		list:   etcd.MemberList{ClusterID: 1, Members: []etcd.Member{{ID: 1}, {ID: 2}, {ID: 3}}},
+	}
+	pods := []state.Pod{
+		{UID: "former", MemberID: 1, IP: "192.0.2.1", Running: true},
+		{UID: "real", MemberID: 2, IP: "192.0.2.2", Running: true},
+	}
+	for range 20 { // whichever answers first
+		got := observerOf(map[string]etcd.Client{"former": former, "real": real}).ask(t.Context(), clusterOf(1), pods)
+		if want := (state.Etcd{ClusterID: 1, Listed: true, Serving: true}); cmp.Diff(want, got.etcd) != "" {
+			t.Fatalf("(-want +got):\n%s", cmp.Diff(want, got.etcd))
+		}
 	}
 }
 
