@@ -1,4 +1,5 @@
-// Package addons applies what a usable cluster has beside the control plane: DNS and storage classes.
+// Package addons applies what a usable cluster has beside the control plane, which is DNS and storage classes, and what
+// only some tests need, which is cert-manager.
 package addons
 
 import (
@@ -25,8 +26,10 @@ type Values struct {
 }
 
 // Render returns the manifests with the values of this cluster.
-func Render(values Values) ([]byte, error) {
-	parsed, err := template.New("manifests").Option("missingkey=error").Parse(manifests)
+func Render(values Values) ([]byte, error) { return render(manifests, values) }
+
+func render(text string, values any) ([]byte, error) {
+	parsed, err := template.New("manifests").Option("missingkey=error").Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("render add-ons: %w", err)
 	}
@@ -43,8 +46,18 @@ func Apply(ctx context.Context, l layout.Layout, ranges network.Ranges, artifact
 	if err != nil {
 		return err
 	}
-	return command.RunWithInput(ctx, bytes.NewReader(rendered),
+	return apply(ctx, l, artifacts, rendered, "-")
+}
+
+// apply applies the manifests in a file or directory, or the input when it is "-".
+func apply(ctx context.Context, l layout.Layout, artifacts build.Artifacts, input []byte, file string) error {
+	return command.RunWithInput(ctx, bytes.NewReader(input), kubectl(l, artifacts,
+		"apply", "--server-side", "--force-conflicts", "--validate=false", "-f", file)...)
+}
+
+func kubectl(l layout.Layout, artifacts build.Artifacts, args ...string) []string {
+	return append([]string{
 		artifacts.Kubernetes("kubectl"), "--kubeconfig", l.Kubeconfig(),
 		"--cache-dir", filepath.Join(l.Dir, "kubectl-cache"),
-		"apply", "--server-side", "--force-conflicts", "--validate=false", "-f", "-")
+	}, args...)
 }

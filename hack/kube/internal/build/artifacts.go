@@ -9,8 +9,9 @@ import (
 
 // Versions of what is compiled; the modules below hack/tools pin the same ones.
 const (
-	KubernetesVersion = "v1.36.3"
-	CoreDNSVersion    = "1.15.0"
+	KubernetesVersion  = "v1.36.3"
+	CoreDNSVersion     = "1.15.0"
+	CertManagerVersion = "v1.21.2"
 )
 
 // EtcdVersions are the etcd releases whose images are packed; the control plane runs on the last one.
@@ -27,7 +28,15 @@ type binaries struct {
 	ldflags string
 	// packages maps import paths to the names of the programs; "go build" may name them otherwise.
 	packages map[string]string
+	// manifests are kept beside the programs, in manifestsDirectory.
+	manifests moduleDirectory
 }
+
+// moduleDirectory is a directory of a Go module that another one requires.
+type moduleDirectory struct{ module, directory string }
+
+// manifestsDirectory is where the manifests of a set are, below its directory of the cache.
+const manifestsDirectory = "manifests"
 
 func kubernetes() binaries {
 	programs := map[string]string{}
@@ -62,6 +71,15 @@ func coreDNS() binaries {
 	}
 }
 
+func certManager() binaries {
+	return binaries{
+		name: "cert-manager", version: CertManagerVersion, module: "tools/cert-manager", ldflags: "-s -w",
+		sources:   []string{"tools/cert-manager"},
+		packages:  map[string]string{"github.com/quorate/quorate/hack/tools/cert-manager": "cert-manager"},
+		manifests: moduleDirectory{module: "github.com/cert-manager/cert-manager", directory: "deploy/crds"},
+	}
+}
+
 func pause() binaries {
 	return binaries{
 		name: "pause", version: "1", module: "kube", ldflags: "-s -w",
@@ -78,6 +96,14 @@ func provisioner() binaries {
 		},
 		packages: map[string]string{"./cmd/volume-provisioner": "volume-provisioner"},
 	}
+}
+
+// CertManager is what cert-manager is installed from.
+type CertManager struct {
+	// Image is the tarball of CertManagerImage; its path changes with its content.
+	Image string
+	// CRDs is a directory of manifests.
+	CRDs string
 }
 
 // Artifacts says in which directories of the cache the built things are. A running cluster remembers them, so that
@@ -104,10 +130,11 @@ func (a Artifacts) Etcd(program string) string {
 // Provisioner is the path of the volume provisioner.
 func (a Artifacts) Provisioner() string { return filepath.Join(a.ProvisionerDir, "volume-provisioner") }
 
-// References of the images that the cluster itself uses.
+// References of the images that the cluster itself and its add-ons use.
 const (
-	PauseImage   = "quorate.local/pause:1"
-	CoreDNSImage = "quorate.local/coredns:" + CoreDNSVersion
+	PauseImage       = "quorate.local/pause:1"
+	CoreDNSImage     = "quorate.local/coredns:" + CoreDNSVersion
+	CertManagerImage = "quorate.local/cert-manager:" + CertManagerVersion
 )
 
 // EtcdImage is the official reference of an etcd release.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/quorate/quorate/hack/kube/internal/command"
 	"github.com/quorate/quorate/hack/kube/internal/filelock"
+	"github.com/quorate/quorate/hack/kube/internal/image"
 	"github.com/quorate/quorate/hack/kube/internal/layout"
 	"github.com/quorate/quorate/hack/kube/internal/progress"
 )
@@ -30,18 +31,13 @@ type Builder struct {
 	goVersion string
 }
 
-// Build compiles all binaries and packs all images that are not cached yet.
+// Build compiles all binaries and packs all images of the cluster itself that are not cached yet.
 func (b *Builder) Build(ctx context.Context) (Artifacts, error) {
-	release, err := b.lock()
+	release, err := b.begin(ctx)
 	if err != nil {
 		return Artifacts{}, err
 	}
 	defer release()
-	version, err := command.Output(ctx, "go", "env", "GOVERSION")
-	if err != nil {
-		return Artifacts{}, fmt.Errorf("find the Go toolchain (it must be on the PATH): %w", err)
-	}
-	b.goVersion = strings.TrimSpace(string(version))
 	artifacts := Artifacts{EtcdDirs: map[string]string{}}
 	if artifacts.KubernetesDir, err = b.compile(ctx, kubernetes()); err != nil {
 		return artifacts, err
@@ -60,12 +56,45 @@ func (b *Builder) Build(ctx context.Context) (Artifacts, error) {
 	if artifacts.ProvisionerDir, err = b.compile(ctx, provisioner()); err != nil {
 		return artifacts, err
 	}
-	images, err := b.packImages(artifacts)
+	images, err := b.packImages(imageSpecs(artifacts))
 	if err != nil {
 		return artifacts, err
 	}
 	artifacts.ImageStore, err = b.imageStore(ctx, images)
 	return artifacts, err
+}
+
+// CertManager compiles and packs cert-manager unless it is cached. It takes minutes, and few clusters need it.
+func (b *Builder) CertManager(ctx context.Context) (CertManager, error) {
+	release, err := b.begin(ctx)
+	if err != nil {
+		return CertManager{}, err
+	}
+	defer release()
+	dir, err := b.compile(ctx, certManager())
+	if err != nil {
+		return CertManager{}, err
+	}
+	images, err := b.packImages([]image.Spec{certManagerImage(dir)})
+	if err != nil {
+		return CertManager{}, err
+	}
+	return CertManager{Image: images[0], CRDs: filepath.Join(dir, manifestsDirectory)}, nil
+}
+
+// begin takes the lock and finds the toolchain.
+func (b *Builder) begin(ctx context.Context) (release func(), err error) {
+	release, err = b.lock()
+	if err != nil {
+		return nil, err
+	}
+	version, err := command.Output(ctx, "go", "env", "GOVERSION")
+	if err != nil {
+		release()
+		return nil, fmt.Errorf("find the Go toolchain (it must be on the PATH): %w", err)
+	}
+	b.goVersion = strings.TrimSpace(string(version))
+	return release, nil
 }
 
 // lock keeps builds apart and then removes what an interrupted one has left.
@@ -101,6 +130,9 @@ func (b *Builder) compile(ctx context.Context, set binaries) (string, error) {
 			if err := b.goBuild(ctx, set, dir, detail); err != nil {
 				return err
 			}
+			if err := b.copyManifests(ctx, set, filepath.Join(dir, manifestsDirectory)); err != nil {
+				return err
+			}
 			return writeDigest(dir, slices.Collect(maps.Values(set.packages)))
 		})
 	})
@@ -109,10 +141,7 @@ func (b *Builder) compile(ctx context.Context, set binaries) (string, error) {
 // goBuild compiles all programs of a set at once; with -v each package is named, which tells how far it is.
 func (b *Builder) goBuild(ctx context.Context, set binaries, dir string, detail func(string)) error {
 	args := []string{"build", "-v", "-trimpath", "-ldflags", set.ldflags, "-o", dir + string(filepath.Separator)}
-	cmd := exec.CommandContext(ctx, "go", append(args, slices.Sorted(maps.Keys(set.packages))...)...)
-	cmd.Dir = filepath.Join(b.Hack, set.module)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false", "GOWORK=off")
+	cmd := b.goCommand(ctx, set, append(args, slices.Sorted(maps.Keys(set.packages))...)...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return fmt.Errorf("compile: %w", err)
@@ -131,6 +160,15 @@ func (b *Builder) goBuild(ctx context.Context, set binaries, dir string, detail 
 		return fmt.Errorf("compile: %w:\n%s", err, strings.Join(last, "\n"))
 	}
 	return rename(dir, set.packages)
+}
+
+// goCommand is a go command in the module of a set.
+func (b *Builder) goCommand(ctx context.Context, set binaries, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = filepath.Join(b.Hack, set.module)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false", "GOWORK=off")
+	return cmd
 }
 
 // rename gives the programs their wanted names: "go build" names them after the last element of the import path that

@@ -16,12 +16,11 @@ import (
 )
 
 // packImages packs every image whose programs have changed and returns all tarballs.
-func (b *Builder) packImages(artifacts Artifacts) ([]string, error) {
+func (b *Builder) packImages(specs []image.Spec) ([]string, error) {
 	packer, err := goFiles(filepath.Join(b.Hack, "kube", "internal", "image"))
 	if err != nil {
 		return nil, fmt.Errorf("pack images: %w", err)
 	}
-	specs := imageSpecs(artifacts)
 	files := make([]string, 0, len(specs))
 	for _, spec := range specs {
 		key, err := imageKey(spec, packer)
@@ -83,6 +82,7 @@ func writeDigest(dir string, programs []string) error {
 	return os.WriteFile(filepath.Join(dir, digestFile), []byte(hex.EncodeToString(hash.Sum(nil))), 0o644)
 }
 
+// imageSpecs are the images that every node starts with.
 func imageSpecs(artifacts Artifacts) []image.Spec {
 	specs := []image.Spec{
 		{
@@ -98,6 +98,14 @@ func imageSpecs(artifacts Artifacts) []image.Spec {
 		specs = append(specs, etcdImage(version, artifacts.EtcdDirs[version]))
 	}
 	return specs
+}
+
+func certManagerImage(dir string) image.Spec {
+	return image.Spec{
+		Reference: CertManagerImage, Architecture: runtime.GOARCH, User: "65532:65532",
+		Entrypoint: []string{"/cert-manager"},
+		Files:      []image.File{{Source: filepath.Join(dir, "cert-manager"), Target: "/cert-manager"}},
+	}
 }
 
 // etcdImage has the paths and the command of the official image.

@@ -14,7 +14,7 @@ import (
 )
 
 // cacheKey names a set of binaries by all that they are made from: version, toolchain, architecture, link flags, the
-// module's pinned dependencies and, for programs of our own, their sources.
+// module's pinned dependencies, the place of its manifests and, for programs of our own, their sources.
 func (b binaries) cacheKey(hack, goVersion, arch string) (string, error) {
 	files := []string{filepath.Join(hack, b.module, "go.mod"), filepath.Join(hack, b.module, "go.sum")}
 	for _, dir := range b.sources {
@@ -31,6 +31,9 @@ func (b binaries) cacheKey(hack, goVersion, arch string) (string, error) {
 	}
 	slices.Sort(programs)
 	_, _ = fmt.Fprintf(hash, "%s\n%s\n", b.ldflags, strings.Join(programs, "\n"))
+	if b.manifests != (moduleDirectory{}) {
+		_, _ = fmt.Fprintf(hash, "%s %s\n", b.manifests.module, b.manifests.directory)
+	}
 	for _, file := range files {
 		if err := hashFile(hash, hack, file); err != nil {
 			return "", fmt.Errorf("cache key of %s: %w", b.name, err)

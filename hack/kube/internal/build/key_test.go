@@ -42,6 +42,9 @@ func TestTheCacheKeyChangesWithEverythingThatIsBuilt(t *testing.T) {
 		{"the toolchain", func(_ *testing.T, _ string, _ *binaries, goVersion, _ *string) { *goVersion = "go2" }, true},
 		{"the architecture", func(_ *testing.T, _ string, _ *binaries, _, arch *string) { *arch = "arm64" }, true},
 		{"the version", func(_ *testing.T, _ string, set *binaries, _, _ *string) { set.version = "2" }, true},
+		{"the place of its manifests", func(_ *testing.T, _ string, set *binaries, _, _ *string) {
+			set.manifests = moduleDirectory{module: "x", directory: "crds"}
+		}, true},
 		{"the link flags", func(_ *testing.T, _ string, set *binaries, _, _ *string) { set.ldflags = "" }, true},
 		{"a pinned dependency", func(t *testing.T, hack string, _ *binaries, _, _ *string) {
 			edit(t, hack, "kube/go.sum", "x")

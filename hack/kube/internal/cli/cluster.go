@@ -7,7 +7,8 @@ import (
 )
 
 func (e *environment) buildCommand() *cobra.Command {
-	return &cobra.Command{
+	withAddons := false
+	command := &cobra.Command{
 		Use:   "build",
 		Short: "Compile all binaries and pack all images that the cache lacks",
 		Args:  cobra.NoArgs,
@@ -22,10 +23,17 @@ func (e *environment) buildCommand() *cobra.Command {
 			if _, err := builder.Build(cmd.Context()); err != nil {
 				return err
 			}
+			if withAddons {
+				if _, err := builder.CertManager(cmd.Context()); err != nil {
+					return err
+				}
+			}
 			e.print("all binaries and images are in %s", builder.Layout.Cache)
 			return nil
 		},
 	}
+	command.Flags().BoolVar(&withAddons, "addons", false, "also what \"kube addon\" installs")
+	return command
 }
 
 func (e *environment) upCommand() *cobra.Command {

@@ -44,7 +44,7 @@ func New(out io.Writer) *cobra.Command {
 	root.PersistentFlags().StringVar(&env.provider, "provider", fromEnvironment,
 		"\"local\" for the cluster that this program runs, \"current\" for that of the current kubeconfig (env PROVIDER)")
 	root.AddCommand(env.buildCommand(), env.upCommand(), env.downCommand(), env.statusCommand(), env.loadCommand(),
-		env.nodeCommand(), env.execCommand(), env.packCommand(), env.kubectlCommand())
+		env.addonCommand(), env.nodeCommand(), env.execCommand(), env.packCommand(), env.kubectlCommand())
 	return root
 }
 

@@ -68,6 +68,21 @@ func LoadCurrent(ctx context.Context, report *progress.Reporter, files []string)
 	return nil
 }
 
+// RequireCertManager checks that cert-manager is installed in the current cluster: what is there is not ours to change.
+func RequireCertManager(ctx context.Context, report *progress.Reporter) error {
+	name, err := currentContext(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = command.Output(ctx, "kubectl", "--request-timeout=10s", "get", "crd", "certificates.cert-manager.io")
+	if err != nil {
+		return fmt.Errorf("the cluster of context %s has no cert-manager; install it as its documentation tells "+
+			"(https://cert-manager.io/docs/installation): %w", name, err)
+	}
+	report.Say("context %s has a cert-manager", name)
+	return nil
+}
+
 func currentContext(ctx context.Context) (string, error) {
 	output, err := command.Output(ctx, "kubectl", "config", "current-context")
 	if err != nil {
