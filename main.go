@@ -86,9 +86,10 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("set up the manager: %w", err)
 	}
-	pool := etcd.NewPool(etcd.PoolOptions{})
+	credentials := &etcd.Credentials{}
+	pool := etcd.NewPool(etcd.PoolOptions{Credentials: credentials.Config})
 	defer pool.Close()
-	if err := controllers.SetupWithManager(mgr, pool, o.Options); err != nil {
+	if err := controllers.SetupWithManager(mgr, pool, credentials, o.Options); err != nil {
 		return err
 	}
 	if err := mgr.AddHealthzCheck("healthz", healthz.Ping); err != nil {

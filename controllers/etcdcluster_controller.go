@@ -55,10 +55,11 @@ type EtcdClusterReconciler struct {
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch;create;update;patch;delete
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=cert-manager.io,resources=certificates,verbs=get;create;patch
 // +kubebuilder:rbac:groups="",resources=nodes,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get
-// Deletion of configmaps is never used: the API server wants it of whoever sets an owner reference
-// (OwnerReferencesPermissionEnforcement).
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
@@ -106,6 +107,8 @@ func (r *EtcdClusterReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 type outcome struct {
 	// done tells that the decision's step was executed.
 	done bool
+	// news are ensures that were done and that people want to hear of.
+	news []plan.Step
 	// later is when to try again what was not possible yet; zero when nothing was.
 	later time.Duration
 	// blocked is what kept an ensure or the step from being done.
@@ -119,7 +122,9 @@ type outcome struct {
 func (r *EtcdClusterReconciler) act(ctx context.Context, c *state.Cluster, d plan.Decision) outcome {
 	var o outcome
 	for _, s := range d.Ensures {
-		r.do(ctx, c, s, &o)
+		if r.do(ctx, c, s, &o) && newsworthy(c, s) {
+			o.news = append(o.news, s)
+		}
 	}
 	if d.Step != nil {
 		o.done = r.do(ctx, c, d.Step, &o)
@@ -176,6 +181,7 @@ func soonest(a, b time.Duration) time.Duration {
 // forget drops everything that is held in memory for a cluster that is gone.
 func (r *EtcdClusterReconciler) forget(req ctrl.Request) {
 	r.Etcd.Retain(req.String(), nil)
+	r.Observer.Forget(req.String())
 	r.Expect.Forget(req.NamespacedName)
 	r.Metrics.forget(req.NamespacedName)
 }

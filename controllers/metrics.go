@@ -23,6 +23,7 @@ type Metrics struct {
 	dbSize    *prometheus.GaugeVec
 	dbInUse   *prometheus.GaugeVec
 	applied   *prometheus.GaugeVec
+	expiry    *prometheus.GaugeVec
 	steps     *prometheus.CounterVec
 }
 
@@ -31,6 +32,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	cluster := []string{"namespace", "name"}
 	member := append(slices.Clone(cluster), "member")
 	reason := append(slices.Clone(cluster), "reason")
+	certificate := append(slices.Clone(cluster), "certificate")
 	gauge := func(name, help string, labels []string) *prometheus.GaugeVec {
 		g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "quorate", Name: name, Help: help}, labels)
 		registry.MustRegister(g)
@@ -47,6 +49,8 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		dbSize:    gauge("member_db_size_bytes", "Size of the member's database file.", member),
 		dbInUse:   gauge("member_db_size_in_use_bytes", "Bytes of the member's database file that hold data.", member),
 		applied:   gauge("member_applied_index", "Raft index that the member has applied.", member),
+		expiry: gauge("certificate_expiry_timestamp_seconds",
+			"When a certificate or certificate authority (peer-ca, client-ca) expires, in seconds since 1970.", certificate),
 		steps: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "quorate", Name: "steps_total",
 			Help: "Steps that the operator executed, by kind and result (done, later, failed).",
@@ -81,8 +85,11 @@ func (m *Metrics) observe(c *state.Cluster, blocked []plan.Blocked) {
 	for _, b := range blocked {
 		m.blocked.WithLabelValues(ns, name, b.Reason).Set(1)
 	}
-	for _, g := range []*prometheus.GaugeVec{m.dbSize, m.dbInUse, m.applied} {
+	for _, g := range []*prometheus.GaugeVec{m.dbSize, m.dbInUse, m.applied, m.expiry} {
 		g.DeletePartialMatch(this)
+	}
+	for certificate, at := range expiries(c.TLS) {
+		m.expiry.WithLabelValues(ns, name, certificate).Set(float64(at.Unix()))
 	}
 	for _, member := range c.Members {
 		if p := member.Probe; p.Answered {
@@ -96,7 +103,7 @@ func (m *Metrics) observe(c *state.Cluster, blocked []plan.Blocked) {
 func (m *Metrics) forget(cluster client.ObjectKey) {
 	this := prometheus.Labels{"namespace": cluster.Namespace, "name": cluster.Name}
 	for _, g := range []*prometheus.GaugeVec{
-		m.available, m.voters, m.healthy, m.required, m.wanted, m.paused, m.blocked, m.dbSize, m.dbInUse, m.applied,
+		m.available, m.voters, m.healthy, m.required, m.wanted, m.paused, m.blocked, m.dbSize, m.dbInUse, m.applied, m.expiry,
 	} {
 		g.DeletePartialMatch(this)
 	}

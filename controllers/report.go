@@ -28,6 +28,10 @@ func (r *EtcdClusterReconciler) report(ctx context.Context, c *state.Cluster, d 
 		log.FromContext(ctx).Info("Done", "step", d.Step.String(), "reason", d.Reason)
 		r.Events.Eventf(obj, nil, corev1.EventTypeNormal, d.Activity, actionOf(d.Step), "%s", note(d))
 	}
+	for _, s := range o.news {
+		log.FromContext(ctx).Info("Done", "step", s.String())
+		r.Events.Eventf(obj, nil, corev1.EventTypeNormal, reasonOf(s), actionOf(s), "%s", truncate(s.String(), 900))
+	}
 	if !equality.Semantic.DeepEqual(before, &obj.Status) {
 		if err := r.Client.Status().Update(ctx, obj); err != nil {
 			return fmt.Errorf("write the status: %w", err)
@@ -37,6 +41,28 @@ func (r *EtcdClusterReconciler) report(ctx context.Context, c *state.Cluster, d 
 		r.tellTransition(ctx, obj, meta.FindStatusCondition(before.Conditions, cond.Type), cond)
 	}
 	return nil
+}
+
+// newsworthy tells that people want to hear of an ensure: of certificates after the first ones.
+func newsworthy(c *state.Cluster, s plan.Step) bool {
+	if c.Latch == nil {
+		return false
+	}
+	switch s := s.(type) {
+	case plan.PublishCertificate:
+		return s.Renew
+	case plan.SetAuthority:
+		return true
+	default:
+		return false
+	}
+}
+
+func reasonOf(s plan.Step) string {
+	if _, ok := s.(plan.SetAuthority); ok {
+		return v1alpha1.ReasonRotatingCA
+	}
+	return v1alpha1.ReasonCertificateRenewing
 }
 
 // note is the step, and why unless the step says so itself.
@@ -63,9 +89,11 @@ func (r *EtcdClusterReconciler) tellTransition(
 	case is.Type == v1alpha1.ConditionReady:
 		return
 	case was == nil && is.Type == v1alpha1.ConditionAvailable && is.Status != metav1.ConditionTrue,
+		was == nil && is.Type == v1alpha1.ConditionCertificatesValid,
 		was == nil && is.Type == v1alpha1.ConditionDegraded && is.Status != metav1.ConditionTrue:
 		return
 	case is.Type == v1alpha1.ConditionAvailable && is.Status != metav1.ConditionTrue,
+		is.Type == v1alpha1.ConditionCertificatesValid && is.Status != metav1.ConditionTrue,
 		is.Type == v1alpha1.ConditionDegraded && is.Status == metav1.ConditionTrue,
 		is.Type == v1alpha1.ConditionProgressing:
 		kind = corev1.EventTypeWarning
@@ -80,7 +108,8 @@ func needsPerson(reason string) bool {
 	switch reason {
 	case v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonOwnershipConflict, v1alpha1.ReasonWrongClusterID,
 		v1alpha1.ReasonMemberLost, v1alpha1.ReasonVolumeWiped, v1alpha1.ReasonUnmanagedMember,
-		v1alpha1.ReasonRolloutNotSupported, v1alpha1.ReasonActionFailed:
+		v1alpha1.ReasonRolloutNotSupported, v1alpha1.ReasonAuthRequired, v1alpha1.ReasonCertificateProblem,
+		v1alpha1.ReasonActionFailed:
 		return true
 	default:
 		return false

@@ -9,6 +9,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/google/uuid"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -55,7 +56,8 @@ func CacheOptions(namespaces []string) cache.Options {
 	}
 	opts := cache.Options{ByObject: map[client.Object]cache.ByObject{
 		&corev1.Pod{}: own, &corev1.PersistentVolumeClaim{}: own, &corev1.Service{}: own, &corev1.ConfigMap{}: own,
-		&policyv1.PodDisruptionBudget{}: own, &corev1.Node{}: {Transform: stripNode},
+		&corev1.Secret{}:                own,
+		&policyv1.PodDisruptionBudget{}: own, &networkingv1.NetworkPolicy{}: own, &corev1.Node{}: {Transform: stripNode},
 	}}
 	for _, ns := range namespaces {
 		if opts.DefaultNamespaces == nil {
@@ -97,9 +99,10 @@ func stripNode(obj any) (any, error) {
 }
 
 // SetupWithManager wires the reconciler of EtcdClusters to the manager.
-func SetupWithManager(mgr ctrl.Manager, pool *etcd.Pool, opts Options) error {
+func SetupWithManager(mgr ctrl.Manager, pool *etcd.Pool, credentials *etcd.Credentials, opts Options) error {
 	observer := &observe.Observer{
 		Etcd: pool, Now: time.Now, DefaultVersion: opts.DefaultVersion, Nodes: opts.Nodes, Live: mgr.GetAPIReader(),
+		Credentials: credentials, Handshake: etcd.Served,
 	}
 	expect := act.NewExpectations(mgr.GetClient(), mgr.GetAPIReader(), time.Now)
 	r := &EtcdClusterReconciler{
@@ -117,14 +120,14 @@ func SetupWithManager(mgr ctrl.Manager, pool *etcd.Pool, opts Options) error {
 	}
 	byLabel := handler.EnqueueRequestsFromMapFunc(clusterOfLabel)
 	b := ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.EtcdCluster{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(&v1alpha1.EtcdCluster{}, builder.WithPredicates(specOrAcknowledgement())).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: opts.Workers, ReconciliationTimeout: reconcileTimeout, LogConstructor: logFor(mgr),
 		}).
 		WatchesRawSource(source.Channel(changes.out, &handler.EnqueueRequestForObject{}))
 	for _, obj := range []client.Object{
-		&corev1.Pod{}, &corev1.PersistentVolumeClaim{}, &corev1.Service{}, &corev1.ConfigMap{},
-		&policyv1.PodDisruptionBudget{},
+		&corev1.Pod{}, &corev1.PersistentVolumeClaim{}, &corev1.Service{}, &corev1.ConfigMap{}, &corev1.Secret{},
+		&policyv1.PodDisruptionBudget{}, &networkingv1.NetworkPolicy{},
 	} {
 		b = b.Watches(obj, byLabel)
 	}
@@ -136,6 +139,15 @@ func SetupWithManager(mgr ctrl.Manager, pool *etcd.Pool, opts Options) error {
 		return fmt.Errorf("set up the EtcdCluster controller: %w", err)
 	}
 	return nil
+}
+
+// specOrAcknowledgement drops the updates that change neither the spec nor an annotation that the operator reads.
+func specOrAcknowledgement() predicate.Predicate {
+	acknowledged := predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return e.ObjectOld.GetAnnotations()[v1alpha1.AnnotationClientsLoaded] !=
+			e.ObjectNew.GetAnnotations()[v1alpha1.AnnotationClientsLoaded]
+	}}
+	return predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, acknowledged)
 }
 
 // logFor names the cluster in every line, once.

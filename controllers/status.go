@@ -36,12 +36,13 @@ func status(c *state.Cluster, d plan.Decision, o outcome) v1alpha1.EtcdClusterSt
 	quorumStatus(&s, c)
 	blocked := append(append([]plan.Blocked{}, o.blocked...), d.Blocked...)
 	for _, cond := range []metav1.Condition{
-		ready(c, d, blocked), available(c), progressing(d, blocked), degraded(c, blocked),
+		ready(c, d, blocked), available(c), withPending(progressing(d, blocked), d.Pending), degraded(c, blocked),
 	} {
 		cond.ObservedGeneration = c.Object.Generation
 		cond.Message = truncate(cond.Message, maxMessage)
 		meta.SetStatusCondition(&s.Conditions, cond)
 	}
+	setTLS(&s, c, d, blocked)
 	return s
 }
 
@@ -54,7 +55,7 @@ func setMembership(s *v1alpha1.EtcdClusterStatus, c *state.Cluster) {
 			listed++
 		}
 		if c.Formed() {
-			s.Endpoints = append(s.Endpoints, resources.ClientURL(c.Object.Namespace, c.Object.Name, m.Slot))
+			s.Endpoints = append(s.Endpoints, resources.ClientURL(c.Object, m.Slot))
 		}
 	}
 	s.Replicas = &listed

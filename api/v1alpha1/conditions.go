@@ -11,6 +11,9 @@ const (
 	ConditionProgressing = "Progressing"
 	// ConditionDegraded is True when a member is unhealthy or an alarm is raised.
 	ConditionDegraded = "Degraded"
+	// ConditionCertificatesValid is True when every certificate in use is valid and none waits for a person.
+	// Not there in mode Disabled.
+	ConditionCertificatesValid = "CertificatesValid"
 )
 
 // Reasons of the conditions.
@@ -39,5 +42,12 @@ const (
 	ReasonVolumeWiped         = "VolumeWiped"
 	ReasonDeleting            = "Deleting"
 	ReasonObservationFailed   = "ObservationFailed"
+	ReasonCertificatesValid   = "CertificatesValid"
+	ReasonCertificateProblem  = "CertificateProblem"
+	ReasonCertificateExpired  = "CertificateExpired"
+	ReasonCertificateRenewing = "CertificateRenewing"
+	ReasonRotatingCA          = "RotatingCA"
+	ReasonAuthRequired        = "AuthRequired"
+	ReasonRestartingMember    = "RestartingMember"
 	ReasonActionFailed        = "ActionFailed"
 )

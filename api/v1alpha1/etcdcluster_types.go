@@ -51,6 +51,7 @@ type EtcdClusterList struct {
 // +kubebuilder:validation:XValidation:rule="has(self.storage.ephemeral) == has(oldSelf.storage.ephemeral)",fieldPath=".storage",message="a cluster cannot be moved between a volume and ephemeral storage: create a new cluster and move the data"
 // +kubebuilder:validation:XValidation:rule="!has(self.etcd) || !has(self.etcd.quotaBackendBytes) || has(self.storage.ephemeral) || !isQuantity(string(self.etcd.quotaBackendBytes)) || (has(self.storage.size) && !isQuantity(string(self.storage.size))) || quantity(string(self.etcd.quotaBackendBytes)).compareTo(quantity(has(self.storage.size) ? string(self.storage.size) : '8Gi')) <= 0",fieldPath=".etcd.quotaBackendBytes",message="quotaBackendBytes must not be above storage.size (8Gi when not set): etcd would fill the volume before it stops accepting writes"
 // +kubebuilder:validation:XValidation:rule="!has(self.etcd) || !has(self.etcd.quotaBackendBytes) || !has(self.storage.ephemeral) || !has(self.storage.ephemeral.sizeLimit) || !isQuantity(string(self.etcd.quotaBackendBytes)) || !isQuantity(string(self.storage.ephemeral.sizeLimit)) || quantity(string(self.etcd.quotaBackendBytes)).compareTo(quantity(string(self.storage.ephemeral.sizeLimit))) <= 0",fieldPath=".etcd.quotaBackendBytes",message="quotaBackendBytes must not be above storage.ephemeral.sizeLimit: the kubelet would evict the member before etcd stops accepting writes"
+// +kubebuilder:validation:XValidation:rule="(has(self.tls) && has(self.tls.mode) && self.tls.mode == 'Disabled') == (has(oldSelf.tls) && has(oldSelf.tls.mode) && oldSelf.tls.mode == 'Disabled')",fieldPath=".tls.mode",message="tls.mode cannot be changed from or to Disabled, because members that speak TLS and members that do not cannot talk to one another: create a new cluster and move the data"
 type EtcdClusterSpec struct {
 	// replicas is the number of voting members: 1, 3, 5 or 7. Default 3.
 	// A new cluster starts with this many members; later changes go through etcd's member API, one member at a time.
@@ -81,6 +82,14 @@ type EtcdClusterSpec struct {
 	// etcd holds options of the etcd servers.
 	// +optional
 	Etcd *EtcdOptions `json:"etcd,omitempty"`
+
+	// tls secures the traffic among the members and with clients. When not set, the operator manages certificates.
+	// +optional
+	TLS *TLSSpec `json:"tls,omitempty"`
+
+	// networkPolicy lets only those reach the members who have to. When not set, there is no NetworkPolicy.
+	// +optional
+	NetworkPolicy *NetworkPolicySpec `json:"networkPolicy,omitempty"`
 
 	// podTemplate holds the fields of the member Pods that may be chosen.
 	// +optional

@@ -6,7 +6,7 @@ import (
 
 // EtcdClusterStatus is the cluster as it was last observed. It holds stable values only; volatile ones are metrics.
 type EtcdClusterStatus struct {
-	// conditions are Ready, Available, Progressing and Degraded.
+	// conditions are Ready, Available, Progressing, Degraded and, with TLS, CertificatesValid.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -52,6 +52,10 @@ type EtcdClusterStatus struct {
 	// quorum tells how far the cluster is from losing its majority.
 	// +optional
 	Quorum *QuorumStatus `json:"quorum,omitempty"`
+
+	// tls tells how the certificates stand; not set in mode Disabled.
+	// +optional
+	TLS *TLSStatus `json:"tls,omitempty"`
 
 	// members are the members that etcd lists, and those that are being started.
 	// +optional

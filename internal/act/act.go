@@ -42,7 +42,7 @@ func (e *Executor) Do(ctx context.Context, c *state.Cluster, step plan.Step) err
 		}
 		c = live
 	}
-	w := &writer{Client: e.Client, live: e.Live, expect: e.Expect, cluster: c.Object}
+	w := &writer{Client: e.Client, live: e.Live, expect: e.Expect, observer: e.Observer, cluster: c.Object}
 	switch s := step.(type) {
 	case plan.CreateLatch, plan.RestoreLatch, plan.RestartBootstrap, plan.FormLatch, plan.RecordVersion:
 		return e.latch(ctx, w, c, step)
@@ -52,8 +52,20 @@ func (e *Executor) Do(ctx context.Context, c *state.Cluster, step plan.Step) err
 		return applyServices(ctx, w, s)
 	case plan.ApplyDisruptionBudget:
 		return applyDisruptionBudget(ctx, w, s)
+	case plan.ApplyNetworkPolicy:
+		return applyNetworkPolicy(ctx, w, s)
 	case plan.ApplyOwners:
 		return applyOwners(ctx, w, c, s)
+	case plan.SetAuthority:
+		return setAuthority(ctx, w, c, s)
+	case plan.PublishCertificate:
+		return publishCertificate(ctx, w, c, s)
+	case plan.PublishTrust:
+		return publishTrust(ctx, w, s)
+	case plan.PruneTrust:
+		return pruneTrust(ctx, w, c, s)
+	case plan.RequestCertificates:
+		return requestCertificates(ctx, w, c)
 	case plan.StartMembers:
 		return startMembers(ctx, w, c, s)
 	case plan.DeletePod:

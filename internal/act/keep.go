@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -83,22 +84,40 @@ func keptService(d *corev1.Service) kept {
 }
 
 func applyDisruptionBudget(ctx context.Context, w *writer, s plan.ApplyDisruptionBudget) error {
+	seen := &policyv1.PodDisruptionBudget{}
 	if s.MinAvailable > 0 {
-		d, seen := resources.DisruptionBudget(w.cluster, s.MinAvailable), &policyv1.PodDisruptionBudget{}
+		d := resources.DisruptionBudget(w.cluster, s.MinAvailable)
 		return w.apply(ctx, kept{
 			desired: d, seen: seen,
 			same: func() bool { return equality.Semantic.DeepEqual(d.Spec, seen.Spec) },
 			mend: func() { seen.Spec = *d.Spec.DeepCopy() },
 		})
 	}
-	seen := &policyv1.PodDisruptionBudget{}
-	err := w.Get(ctx, clientKey(w.cluster.Namespace, resources.DisruptionBudgetName(w.cluster.Name)), seen)
+	return w.removeOwn(ctx, resources.DisruptionBudgetName(w.cluster.Name), seen)
+}
+
+func applyNetworkPolicy(ctx context.Context, w *writer, s plan.ApplyNetworkPolicy) error {
+	seen := &networkingv1.NetworkPolicy{}
+	if !s.Wanted {
+		return w.removeOwn(ctx, resources.NetworkPolicyName(w.cluster.Name), seen)
+	}
+	d := resources.NetworkPolicy(w.cluster)
+	return w.apply(ctx, kept{
+		desired: d, seen: seen,
+		same: func() bool { return equality.Semantic.DeepEqual(d.Spec, seen.Spec) },
+		mend: func() { seen.Spec = *d.Spec.DeepCopy() },
+	})
+}
+
+// removeOwn deletes an object that the cluster owns, if it is there.
+func (w *writer) removeOwn(ctx context.Context, name string, seen client.Object) error {
+	err := w.Get(ctx, clientKey(w.cluster.Namespace, name), seen)
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil
 	case err != nil:
-		return fmt.Errorf("read the PodDisruptionBudget: %w", err)
-	case !metav1.IsControlledBy(seen, w.cluster) || seen.DeletionTimestamp != nil:
+		return fmt.Errorf("read %s %s: %w", kindOf(seen), name, err)
+	case !metav1.IsControlledBy(seen, w.cluster) || seen.GetDeletionTimestamp() != nil:
 		return nil
 	}
 	return w.remove(ctx, seen)

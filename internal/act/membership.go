@@ -42,7 +42,7 @@ func (e *Executor) leader(c *state.Cluster) (etcd.Client, error) {
 	if m == nil || c.Etcd.Leader == 0 || m.Pod == nil || m.Pod.IP == "" {
 		return nil, notLeader(resources.FormatID(c.Etcd.Leader))
 	}
-	client, err := e.Etcd.Client(observe.Target(c.Object.Namespace, c.Object.Name, *m.Pod))
+	client, err := e.Etcd.Client(observe.Target(c.Object, *m.Pod))
 	if err != nil {
 		return nil, fmt.Errorf("connect to the leader %s: %w", m.Name, err)
 	}

@@ -24,6 +24,8 @@ func record(ctx context.Context, w *writer, step plan.Step) error {
 		return adopt(ctx, w, s)
 	case plan.MarkVoter:
 		return changePod(ctx, w, s.Member, s.PodUID, resources.SetVoter)
+	case plan.RefreshCertificates:
+		return changePod(ctx, w, s.Member, s.PodUID, func(p *corev1.Pod) { resources.SetCertificates(p, s.Revision) })
 	case plan.UpdateStart:
 		return changePod(ctx, w, s.Member, s.PodUID, func(p *corev1.Pod) { resources.SetStart(p, s.Start) })
 	case plan.Retire:

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/quorate/quorate/api/v1alpha1"
+	"github.com/quorate/quorate/internal/observe"
 	"github.com/quorate/quorate/internal/resources"
 )
 
@@ -26,9 +27,10 @@ const fieldOwner = "quorate"
 // writer writes for one cluster, and remembers every write until the cache shows it.
 type writer struct {
 	client.Client
-	live    client.Reader
-	expect  *Expectations
-	cluster *v1alpha1.EtcdCluster
+	live     client.Reader
+	expect   *Expectations
+	observer *observe.Observer
+	cluster  *v1alpha1.EtcdCluster
 }
 
 func (w *writer) key() client.ObjectKey { return client.ObjectKeyFromObject(w.cluster) }

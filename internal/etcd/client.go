@@ -33,6 +33,8 @@ type Target struct {
 	PodUID string
 	// Address is the host and port that is dialled: the Pod's IP, so that the operator needs no DNS.
 	Address string
+	// TLS tells that the member speaks TLS.
+	TLS bool
 	// ServerName is the member's DNS name; with TLS the certificate must be valid for it.
 	ServerName string
 }

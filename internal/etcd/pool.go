@@ -13,10 +13,10 @@ var errPoolClosed = errors.New("the pool of etcd clients is closed")
 
 // PoolOptions configure a Pool. The zero value speaks plain text.
 type PoolOptions struct {
-	// Credentials returns the TLS configuration for the members of a cluster ("namespace/name"), or nil for plain text.
+	// Credentials returns the TLS configuration for the members of a cluster ("namespace/name") that speak TLS.
 	// It is asked once for every client that is made; Retain(cluster, nil) drops the clients made with older ones.
 	// The pool sets ServerName on a copy. With TLS a Target needs a ServerName. A nil function means plain text.
-	Credentials func(cluster string) (*tls.Config, error)
+	Credentials func(cluster string) *tls.Config
 }
 
 // Pool implements Dialer over clientv3 with one connection per Pod. It is safe for concurrent use.
@@ -105,15 +105,12 @@ func (p *Pool) Close() {
 
 func (p *Pool) dial(t Target) (*memberClient, error) {
 	credentials := (*tls.Config)(nil)
-	if p.opts.Credentials != nil {
-		configured, err := p.opts.Credentials(t.Cluster)
-		if err != nil {
-			return nil, fmt.Errorf("TLS credentials: %w", err)
-		}
-		credentials = configured
-	}
-	if credentials != nil && t.ServerName == "" {
-		return nil, errors.New("TLS needs the member's DNS name, and the target has none")
+	switch {
+	case !t.TLS:
+	case p.opts.Credentials == nil || t.ServerName == "":
+		return nil, errors.New("TLS needs credentials and the member's DNS name")
+	default:
+		credentials = p.opts.Credentials(t.Cluster)
 	}
 	return newMemberClient(t, credentials, func() { p.changes.add(t.Cluster) })
 }

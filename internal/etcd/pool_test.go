@@ -243,31 +243,38 @@ func TestTLSVerifiesTheMembersNameThoughItsAddressIsDialled(t *testing.T) {
 	s := startServer(t, &server{options: []grpc.ServerOption{
 		grpc.Creds(credentials.NewServerTLSFromCert(&certificate)),
 	}})
-	pool := NewPool(PoolOptions{Credentials: func(cluster string) (*tls.Config, error) {
-		if cluster != "ns/demo" {
-			return nil, errors.New("no Secret")
-		}
-		return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
-	}})
+	held := &Credentials{}
+	held.Set("ns/demo", certificate, roots)
+	pool := NewPool(PoolOptions{Credentials: held.Config})
 	defer pool.Close()
-
-	requireWorks(t, "a member under its name", mustClient(t, pool, targetOf(s, "pod-a")), true)
-	wrong := targetOf(s, "pod-b")
-	wrong.ServerName = "demo-1.demo-peers.ns.svc"
-	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
-	defer cancel()
-	if err := mustClient(t, pool, wrong).Read(ctx); err == nil || !strings.Contains(err.Error(), "demo-1") {
-		t.Errorf("a member under another name: got error %v, want one about the name", err)
+	target := func(pod string) Target {
+		t := targetOf(s, pod)
+		t.TLS = true
+		return t
 	}
-	nameless := targetOf(s, "pod-d")
+
+	requireWorks(t, "a member under its name", mustClient(t, pool, target("pod-a")), true)
+	wrong := target("pod-b")
+	wrong.ServerName = "demo-1.demo-peers.ns.svc"
+	requireReason(t, "a member under another name", mustClient(t, pool, wrong), "demo-1")
+	nameless := target("pod-d")
 	nameless.ServerName = ""
 	if _, err := pool.Client(nameless); err == nil || !strings.Contains(err.Error(), "DNS name") {
 		t.Errorf("a member without a name: got error %v, want a refusal", err)
 	}
-	unknown := targetOf(s, "pod-c")
+	unknown := target("pod-c")
 	unknown.Cluster = "ns/other"
-	if _, err := pool.Client(unknown); err == nil || !strings.Contains(err.Error(), "no Secret") {
-		t.Errorf("a cluster without credentials: got error %v, want the reason", err)
+	requireReason(t, "a cluster without credentials", mustClient(t, pool, unknown), "no certificate")
+	held.Set("ns/other", certificate, roots)
+	requireWorks(t, "a member once the operator has a certificate", mustClient(t, pool, unknown), true)
+}
+
+func requireReason(t *testing.T, what string, c Client, reason string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+	defer cancel()
+	if err := c.Read(ctx); err == nil || !strings.Contains(err.Error(), reason) {
+		t.Errorf("%s: got error %v, want one that tells %q", what, err, reason)
 	}
 }
 

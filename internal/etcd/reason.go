@@ -16,8 +16,8 @@ func Reason(err error) string {
 		return "no answer in time"
 	case code == codes.Unavailable:
 		return "cannot be connected to"
-	case code == codes.PermissionDenied, code == codes.Unauthenticated:
-		return "the operator is not permitted to ask (is etcd authentication on?)"
+	case Forbidden(err):
+		return "the operator is not permitted to ask: authentication is on"
 	case code != codes.Unknown && code != codes.OK:
 		return "answered with " + code.String()
 	default:

@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/etcd"
 	"github.com/quorate/quorate/internal/resources"
 	"github.com/quorate/quorate/internal/state"
@@ -23,12 +24,13 @@ type answers struct {
 }
 
 // Target is how a member's process is reached: by the Pod's IP, so that the operator needs no DNS.
-func Target(namespace, cluster string, p state.Pod) etcd.Target {
+func Target(c *v1alpha1.EtcdCluster, p state.Pod) etcd.Target {
 	return etcd.Target{
-		Cluster:    namespace + "/" + cluster,
+		Cluster:    c.Namespace + "/" + c.Name,
+		TLS:        resources.SpeaksTLS(c),
 		PodUID:     string(p.UID),
 		Address:    net.JoinHostPort(p.IP, fmt.Sprint(resources.ClientPort)),
-		ServerName: resources.PeerHost(namespace, cluster, p.Slot),
+		ServerName: resources.PeerHost(c.Namespace, c.Name, p.Slot),
 	}
 }
 
@@ -112,7 +114,7 @@ func (o *Observer) clients(c *state.Cluster, pods []state.Pod) map[types.UID]etc
 		if p.IP == "" || !p.Running {
 			continue
 		}
-		if client, err := o.Etcd.Client(Target(c.Object.Namespace, c.Object.Name, p)); err == nil {
+		if client, err := o.Etcd.Client(Target(c.Object, p)); err == nil {
 			clients[p.UID] = client
 		}
 	}
@@ -123,7 +125,7 @@ func (o *Observer) clients(c *state.Cluster, pods []state.Pod) map[types.UID]etc
 func probe(ctx context.Context, client etcd.Client) state.Probe {
 	s, err := client.Status(ctx)
 	if err != nil {
-		return state.Probe{Err: etcd.Reason(err)}
+		return state.Probe{Err: etcd.Reason(err), Forbidden: etcd.Forbidden(err)}
 	}
 	return state.Probe{
 		Answered: true, ClusterID: s.ClusterID, MemberID: s.MemberID, Version: s.Version, Leader: s.Leader,

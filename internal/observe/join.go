@@ -53,7 +53,7 @@ func join(c *state.Cluster, o objects, a answers) {
 
 // membersOfLatch takes the members that the bootstrap starts; the list, when there is one, tells which have started.
 func membersOfLatch(c *state.Cluster, list []etcd.Member) {
-	for _, in := range resources.LatchMembers(c.Object.Namespace, c.Object.Name, *c.Latch) {
+	for _, in := range resources.LatchMembers(c.Object, *c.Latch) {
 		m := state.Member{Slot: in.Slot, Name: resources.MemberName(c.Object.Name, in.Slot), ID: in.MemberID}
 		for _, l := range list {
 			if l.ID == m.ID {
@@ -69,7 +69,7 @@ func membersOfList(c *state.Cluster, list []etcd.Member) {
 	for _, l := range list {
 		slot, ok := -1, false
 		if len(l.PeerURLs) == 1 {
-			slot, ok = resources.ParsePeerURL(c.Object.Namespace, c.Object.Name, l.PeerURLs[0])
+			slot, ok = resources.ParsePeerURL(c.Object, l.PeerURLs[0])
 		}
 		if !ok {
 			c.Etcd.Foreign = append(c.Etcd.Foreign, state.ForeignMember{ID: l.ID, PeerURLs: l.PeerURLs, Learner: l.Learner})

@@ -38,7 +38,7 @@ func read(b *statetest.Builder) (*state.Cluster, objects, answers) {
 func listed(m state.Member) etcd.Member {
 	l := etcd.Member{
 		ID: m.ID, Name: m.Name, Learner: m.Learner,
-		PeerURLs: []string{resources.PeerURL(statetest.Namespace, statetest.Name, m.Slot)},
+		PeerURLs: []string{statetest.PeerURL(m.Slot)},
 	}
 	if m.Started {
 		l.ClientURLs = []string{"http://10.0.0.1:2379"}
@@ -142,7 +142,7 @@ func TestJoin(t *testing.T) {
 		"one that was moved to another slot's peer URL too": {
 			cluster: statetest.Formed(1),
 			change: func(_ *objects, a *answers) {
-				a.list[0].PeerURLs = []string{resources.PeerURL(statetest.Namespace, statetest.Name, 5)}
+				a.list[0].PeerURLs = []string{statetest.PeerURL(5)}
 			},
 			want: "5:V launched",
 		},

@@ -5,6 +5,7 @@ package observe
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"slices"
@@ -33,6 +34,13 @@ type Observer struct {
 	Live client.Reader
 	// Nodes tells that the operator may read nodes; without, node failure is not taken into account.
 	Nodes bool
+	// Credentials take the operator's certificates, for the etcd clients.
+	Credentials *etcd.Credentials
+	// Handshake tells the fingerprint of the certificate that is served at an address; see etcd.Served.
+	Handshake func(ctx context.Context, address string, certificate *tls.Certificate) (string, error)
+
+	served    servedCertificates
+	published published
 }
 
 // Observe makes one observation, reading Kubernetes through reader: the cache, or the API server itself before
@@ -45,8 +53,12 @@ func (o *Observer) Observe(
 	if err != nil {
 		return nil, err
 	}
+	if err := o.readTLS(ctx, reader, c, objects); err != nil {
+		return nil, err
+	}
 	answers := o.ask(ctx, c, objects.pods)
 	join(c, objects, answers)
+	o.readServed(ctx, c)
 	if err := o.lookForHidden(ctx, c); err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ func latchOf(b *statetest.Builder, size int, formed bool) plan.Step {
 	c := b.Build()
 	latch := resources.NewLatch(c.Object, 1, statetest.Token, size, statetest.Version)
 	latch.Formed = formed
-	for _, in := range resources.LatchMembers(statetest.Namespace, statetest.Name, latch) {
+	for _, in := range resources.LatchMembers(c.Object, latch) {
 		latch.Launched = append(latch.Launched, in.MemberID)
 	}
 	return plan.RestoreLatch{Latch: latch}

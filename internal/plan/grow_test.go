@@ -4,14 +4,13 @@ import (
 	"testing"
 
 	"github.com/quorate/quorate/internal/plan"
-	"github.com/quorate/quorate/internal/resources"
 	"github.com/quorate/quorate/internal/state"
 	"github.com/quorate/quorate/internal/state/statetest"
 )
 
 func addLearner(slot int) plan.Step {
 	return plan.AddLearner{
-		Slot: slot, Name: member(slot), PeerURL: resources.PeerURL(statetest.Namespace, statetest.Name, slot),
+		Slot: slot, Name: member(slot), PeerURL: statetest.PeerURL(slot),
 	}
 }
 

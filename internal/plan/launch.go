@@ -13,7 +13,7 @@ func incarnation(c *state.Cluster, m state.Member) state.Incarnation {
 		Slot:      m.Slot,
 		MemberID:  m.ID,
 		ClusterID: c.Etcd.ClusterID,
-		PeerURL:   resources.PeerURL(c.Object.Namespace, c.Object.Name, m.Slot),
+		PeerURL:   resources.PeerURL(c.Object, m.Slot),
 		Version:   versionFor(c, m),
 	}
 	if c.Latch != nil {
@@ -28,7 +28,7 @@ func incarnation(c *state.Cluster, m state.Member) state.Incarnation {
 // bootstrapped tells that the member is one of those that the bootstrap started, not one that joined later.
 func bootstrapped(c *state.Cluster, m state.Member) bool {
 	return c.Latch.Token != "" &&
-		state.BootstrapMemberID(resources.PeerURL(c.Object.Namespace, c.Object.Name, m.Slot), c.Latch.Token) == m.ID
+		state.BootstrapMemberID(resources.PeerURL(c.Object, m.Slot), c.Latch.Token) == m.ID
 }
 
 // start tells how the member's etcd starts: sealed once it ran; else as a member of the bootstrap, whose list never
@@ -36,6 +36,9 @@ func bootstrapped(c *state.Cluster, m state.Member) bool {
 func start(c *state.Cluster, m state.Member) state.Start {
 	s := state.Start{Voter: !m.Learner || m.Pod != nil && m.Pod.Voter, Node: pin(c, m)}
 	s.IPv6 = c.PeerService != nil && c.PeerService.IPv6
+	if c.TLS != nil {
+		s.Trust, s.Certificates = c.TLS.Trust, c.TLS.Revision()
+	}
 	switch {
 	case m.Started || m.RecordedStarted():
 		s.Existing, s.Sealed = true, true
@@ -52,7 +55,7 @@ func start(c *state.Cluster, m state.Member) state.Start {
 func initialMember(c *state.Cluster, m state.Member) state.InitialMember {
 	return state.InitialMember{
 		Name:    m.Name,
-		PeerURL: resources.PeerURL(c.Object.Namespace, c.Object.Name, m.Slot),
+		PeerURL: resources.PeerURL(c.Object, m.Slot),
 	}
 }
 
@@ -103,6 +106,8 @@ func obstacle(c *state.Cluster, m state.Member) string {
 	switch v := m.Volume; {
 	case c.PeerService == nil:
 		return "Kubernetes does not have the Service of the peers yet"
+	case c.TLS != nil && !c.TLS.Usable():
+		return "its certificates are not there yet"
 	case dataMissing(c, m) && (m.Launched || m.Started):
 		return "its data is gone, and it must not start empty"
 	case c.Held("Pod", m.Name), c.Held("PersistentVolumeClaim", resources.VolumeName(c.Object.Name, m.Slot, m.ID)):
@@ -144,6 +149,8 @@ func (w *walk) tidy(m state.Member, activity string) bool {
 		why = "its containers ended for good"
 	case !p.Running && !m.Probe.Answered && p.Applied != desiredTemplate(w.c, m):
 		why = "it does not run, and the spec has changed since it was created"
+	case w.c.TLS.Outdated(*p) && obstacle(w.c, m) == "" && (!w.c.Formed() || !p.Running && !m.Probe.Answered):
+		why = "it trusts other certificate authorities than those that are trusted now"
 	default:
 		return false
 	}

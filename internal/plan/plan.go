@@ -23,6 +23,10 @@ type Decision struct {
 	Reason string
 	// Blocked tells what is waited for, the most important first.
 	Blocked []Blocked
+	// Pending goes on in the background and asks for no attention: the cluster is as specified meanwhile.
+	Pending []Blocked
+	// ClientsMustLoad names what clients have to load before a rotation goes on; empty when none waits for them.
+	ClientsMustLoad string
 	// Wake is when to look again although no event may come; zero leaves it to the events and the slow poll.
 	Wake time.Duration
 }
@@ -45,6 +49,8 @@ const (
 	creation
 	// cleanup: delete what is no longer needed.
 	cleanup
+	// authority: go on with the rotation of a certificate authority.
+	authority
 )
 
 // rule looks at the cluster and adds to the decision. The order of the rules is the policy.
@@ -61,16 +67,21 @@ var rules = []rule{
 	{"stray volumes", strayVolumes},
 	{"ownership", ownership},
 	{"invalid spec", invalidSpec},
+	{"transport", transport},
 	{"keep services and records", keep},
+	{"certificates", certificates},
 	{"bootstrap", bootstrap},
 	{"wrong cluster ID", wrongClusterID},
 	{"unmanaged member", unmanagedMember},
+	{"authentication required", authRequired},
 	{"finish removal", finishRemoval},
 	{"quorum lost", quorumLost},
+	{"untrusting members", untrusting},
 	{"alarms", alarms},
 	{"replace lost member", replaceLost},
 	{"learner in flight", learnerInFlight},
 	{"missing Pod", missingPod},
+	{"load trust", loadTrust},
 	{"rollout", rollout},
 	{"scale up", scaleUp},
 	{"scale down", scaleDown},
@@ -116,6 +127,11 @@ func (w *walk) propose(c class, s Step, activity, reason string) {
 func (w *walk) block(forbid class, reason, message string) {
 	w.forbidden |= forbid
 	w.d.Blocked = append(w.d.Blocked, Blocked{Reason: reason, Message: message})
+}
+
+// pend adds something that goes on in the background.
+func (w *walk) pend(reason, message string) {
+	w.d.Pending = append(w.d.Pending, Blocked{Reason: reason, Message: message})
 }
 
 // wakeAfter asks to look again after d at the latest.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/types"
@@ -22,11 +23,20 @@ type scenario struct {
 	step plan.Step
 	// blocked is what is waited for, in order, each as "Reason: part of the message".
 	blocked []string
+	// pending is what goes on in the background, in the same way.
+	pending []string
+	// mustLoad is what clients have to load.
+	mustLoad string
+	// wake is when to look again at the latest; not checked when zero.
+	wake time.Duration
 	// ensures that must be among the decision's.
 	ensures []plan.Step
 	// absent are ensures whose kind must not be among the decision's.
 	absent []plan.Step
 }
+
+// never is the wake of a decision that leaves it to events.
+const never time.Duration = -1
 
 type scenarios map[string]scenario
 
@@ -39,7 +49,16 @@ func (s scenarios) run(t *testing.T) {
 				t.Errorf("step (-want +got):\n%s", diff)
 			}
 			if why := blockedDiffer(row.blocked, d.Blocked); why != "" {
-				t.Errorf("blocked: %s\nwant %s\ngot  %s", why, row.blocked, d.Blocked)
+				t.Errorf("blocked: %s\nwant %q\ngot  %q", why, row.blocked, d.Blocked)
+			}
+			if why := blockedDiffer(row.pending, d.Pending); why != "" {
+				t.Errorf("pending: %s\nwant %q\ngot  %q", why, row.pending, d.Pending)
+			}
+			if row.mustLoad != d.ClientsMustLoad {
+				t.Errorf("clients must load %q, want %q", d.ClientsMustLoad, row.mustLoad)
+			}
+			if row.wake != 0 && row.wake != d.Wake && (row.wake != never || d.Wake != 0) {
+				t.Errorf("wakes after %s, want %s", d.Wake, row.wake)
 			}
 			for _, e := range row.ensures {
 				if !slices.ContainsFunc(d.Ensures, func(got plan.Step) bool { return cmp.Equal(e, got) }) {
@@ -84,7 +103,7 @@ func ensureLike(d plan.Decision, kind plan.Step) plan.Step {
 // launchOf is the launch of a member of a bootstrap of this size that never ran: with its list, and a new volume.
 func launchOf(size, slot int) plan.Launch {
 	latch := resources.NewLatch(statetest.Fresh().Build().Object, 1, statetest.Token, size, statetest.Version)
-	in := resources.LatchMembers(statetest.Namespace, statetest.Name, latch)[slot]
+	in := resources.LatchMembers(statetest.Fresh().Build().Object, latch)[slot]
 	return plan.Launch{
 		Incarnation: in,
 		Start:       state.Start{InitialCluster: latch.InitialCluster, Voter: true},
@@ -112,7 +131,7 @@ func joining(size, slot int, slots ...int) plan.Launch {
 	l := launchOf(size, 0)
 	id := statetest.Formed(size).Learner(slot).ID(slot)
 	l.Incarnation.Slot, l.Incarnation.MemberID, l.Incarnation.BootstrapList = slot, id, ""
-	l.Incarnation.PeerURL = resources.PeerURL(statetest.Namespace, statetest.Name, slot)
+	l.Incarnation.PeerURL = statetest.PeerURL(slot)
 	l.Start = state.Start{InitialCluster: statetest.List(slots...), Existing: true}
 	l.Volume = resources.VolumeName(statetest.Name, slot, id)
 	return l

@@ -30,14 +30,16 @@ func TestEveryDecisionIsSafe(t *testing.T) {
 		if again := plan.Next(untouched); !reflect.DeepEqual(d, again) {
 			t.Errorf("seed %d: two plans of one observation differ:\n%s", seed, cmp.Diff(d, again))
 		}
-		kinds[fmt.Sprintf("%T", d.Step)]++
+		for _, s := range append(slices.Clone(d.Ensures), d.Step) {
+			kinds[kindOf(s)]++
+		}
 		if t.Failed() && seed > clusters/10 {
 			return
 		}
 	}
-	for _, s := range steps {
-		if kinds[fmt.Sprintf("%T", s)] == 0 {
-			t.Errorf("no cluster led to %T: the random clusters prove nothing about it (%v)", s, kinds)
+	for _, s := range slices.Concat(steps, ensures[:3], certificateEnsures, changes, restarts) {
+		if kinds[kindOf(s)] == 0 {
+			t.Errorf("no cluster led to %s: the random clusters prove nothing about it (%v)", kindOf(s), kinds)
 		}
 	}
 }
@@ -51,13 +53,12 @@ var (
 	}
 	ensures = []plan.Step{
 		plan.ApplyServices{}, plan.ApplyDisruptionBudget{}, plan.ApplyOwners{}, plan.Seal{}, plan.RecordPlacement{},
-		plan.FormLatch{},
-		plan.RecordVersion{}, plan.MarkVoter{},
+		plan.FormLatch{}, plan.RecordVersion{}, plan.MarkVoter{}, plan.ApplyNetworkPolicy{},
 	}
 )
 
 func isKind(s plan.Step, kinds []plan.Step) bool {
-	return slices.ContainsFunc(kinds, func(k plan.Step) bool { return fmt.Sprintf("%T", k) == fmt.Sprintf("%T", s) })
+	return slices.ContainsFunc(kinds, func(k plan.Step) bool { return kindOf(k) == kindOf(s) })
 }
 
 // faults are what is wrong with the decision.
@@ -70,9 +71,9 @@ func faults(c *state.Cluster, d plan.Decision) []string {
 	}
 	left := c.Object.DeletionTimestamp != nil || c.Object.Spec.Paused != nil && *c.Object.Spec.Paused
 	fault(left && (d.Step != nil || len(d.Ensures) > 0), "a cluster that is left alone is changed")
-	fault(d.Step != nil && !isKind(d.Step, steps), "an ensure is the step")
+	fault(d.Step != nil && !isKind(d.Step, slices.Concat(steps, changes[3:], restarts)), "an ensure is the step")
 	for _, e := range d.Ensures {
-		fault(!isKind(e, ensures), fmt.Sprintf("a second step hides among the ensures: %v", e))
+		fault(!isKind(e, slices.Concat(ensures, certificateEnsures, changes[:3])), fmt.Sprintf("a second step hides among the ensures: %v", e))
 		if s, ok := e.(plan.Seal); ok {
 			m := byName(c, s.Member)
 			fault(!m.Listed || !m.Started || m.Probe.MemberID != m.ID, "a member that is not proven to have run is sealed")
@@ -82,6 +83,7 @@ func faults(c *state.Cluster, d plan.Decision) []string {
 				"the budget allows the loss of the majority")
 		}
 	}
+	list = append(list, certificateFaults(c, d)...)
 	switch s := d.Step.(type) {
 	case plan.CreateLatch:
 		fault(c.Latch != nil || len(c.Members) > 0 || len(c.Leftovers.Pods) > 0, "a bootstrap beside what exists")
@@ -97,6 +99,10 @@ func faults(c *state.Cluster, d plan.Decision) []string {
 		fault(c.Learner() != nil || !c.AllVotersHealthy() || c.SlotOccupied(s.Slot),
 			"a learner too many, too early or in a slot that is held")
 		list = append(list, changeFaults(c, quorum.Change{Kind: quorum.AddLearner})...)
+	case plan.MoveLeader:
+		fault(d.Activity == "RotatingCA" && slices.ContainsFunc(c.Voters(), func(m state.Member) bool {
+			return m.ID != s.FromID && m.Health == state.Healthy && c.TLS.Outdated(*m.Pod)
+		}), "the leader does not come last")
 	case plan.Promote:
 		list = append(list, changeFaults(c, quorum.Change{Kind: quorum.Promote, Member: s.ID})...)
 	case plan.RemoveMember:
@@ -136,7 +142,7 @@ func removalFaults(c *state.Cluster, m state.Member) []string {
 	if m.Health == state.Unknown && !m.Learner && !surplus {
 		list = append(list, "a member of unknown health is blamed")
 	}
-	if m.Health == state.Healthy && !m.Learner && !surplus {
+	if m.Health == state.Healthy && !m.Learner && !surplus && !(c.Ephemeral() && c.TLS.Outdated(*m.Pod)) {
 		list = append(list, "a healthy voter is removed that is wanted")
 	}
 	if (m.Volume != nil || m.Pod != nil) && !m.Retiring() {
@@ -171,6 +177,9 @@ func launchFaults(c *state.Cluster, l plan.Launch) []string {
 	if l.Incarnation.Slot != m.Slot {
 		list = append(list, "the slot is another member's")
 	}
+	if !c.TLS.Usable() || c.TLS != nil && l.Start.Trust != c.TLS.Trust {
+		list = append(list, "a member is started whose certificates are missing")
+	}
 	return list
 }
 
@@ -178,8 +187,10 @@ func podFaults(c *state.Cluster, s plan.DeletePod) []string {
 	for _, m := range c.Members {
 		switch {
 		case m.Pod == nil || m.Pod.UID != s.UID:
-		case m.Pod.Running || m.Probe.Answered:
+		case (m.Pod.Running || m.Probe.Answered) && !c.TLS.Outdated(*m.Pod):
 			return []string{"the Pod of a running member is deleted"}
+		case m.Pod.Running || m.Probe.Answered:
+			return restartFaults(c, m)
 		case c.Ephemeral() && (m.Started || m.RecordedStarted()):
 			return []string{"the Pod is deleted that holds a member's data"}
 		}

@@ -45,12 +45,20 @@ func randomCluster(seed int) (*state.Cluster, string) {
 		d.learner(b, size)
 	}
 	b.Replicas(d.odd())
+	if d.one(2) {
+		b.TLS()
+	}
+	if d.one(6) {
+		story += ", calm" + d.certificates(b)
+		return b.Build(), story
+	}
 	b.With(func(c *state.Cluster) {
 		for i := range c.Members {
 			story += fmt.Sprintf(", %d %s", c.Members[i].Slot, d.fate(&c.Members[i]))
 		}
 	})
 	d.leftovers(b)
+	story += d.certificates(b)
 	d.world(b)
 	return b.Build(), story
 }
@@ -87,7 +95,7 @@ func (d *dice) learner(b *statetest.Builder, size int) {
 			switch d.n(4) {
 			case 0:
 			case 1:
-				b.Member(slot, func(m *state.Member) { m.Pod.InitialCluster = statetest.List(slot, slot+1) })
+				b.Member(slot, func(m *state.Member) { m.Pod.InitialCluster = b.List(slot, slot+1) })
 			default:
 				b.Run(slot).Seal(slot)
 			}

@@ -48,7 +48,7 @@ func restoreLatch(w *walk) {
 		records[o] = true
 		latch := latchOf(c, o, version)
 		formed = formed || m.RecordedStarted() || !slices.ContainsFunc(
-			resources.LatchMembers(c.Object.Namespace, c.Object.Name, latch),
+			resources.LatchMembers(c.Object, latch),
 			func(in state.Incarnation) bool { return in.MemberID == m.ID })
 		if v := recordedVersion(m); v != "" {
 			version = v
@@ -62,7 +62,7 @@ func restoreLatch(w *walk) {
 	for o := range records {
 		latch := latchOf(c, o, version)
 		latch.Formed = formed
-		for _, in := range resources.LatchMembers(c.Object.Namespace, c.Object.Name, latch) {
+		for _, in := range resources.LatchMembers(c.Object, latch) {
 			latch.Launched = append(latch.Launched, in.MemberID)
 		}
 		for _, m := range c.Members {

@@ -208,7 +208,7 @@ func scaleUp(w *walk) {
 	slot := c.FreeSlot()
 	w.propose(membership, AddLearner{
 		Slot: slot, Name: resources.MemberName(c.Object.Name, slot),
-		PeerURL: resources.PeerURL(c.Object.Namespace, c.Object.Name, slot),
+		PeerURL: resources.PeerURL(c.Object, slot),
 	}, v1alpha1.ReasonScalingUp, want)
 	if w.d.Step == nil && !hasReason(w.d.Blocked, v1alpha1.ReasonScalingUp) {
 		w.block(0, v1alpha1.ReasonScalingUp, want+": waiting for the above")

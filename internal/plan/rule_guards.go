@@ -14,7 +14,7 @@ import (
 )
 
 // everything is the union of all classes.
-const everything = membership | creation | cleanup
+const everything = membership | creation | cleanup | authority
 
 // deleting leaves a cluster alone that is being deleted: owner references do the rest, with or without the operator.
 func deleting(w *walk) {
@@ -115,6 +115,39 @@ func changedMinor(c *state.Cluster) (string, bool) {
 	return "", false
 }
 
+// transport refuses to run data of members that spoke TLS without it, and the other way round: the peer URLs, from
+// which the members' IDs are made, would be others.
+func transport(w *walk) {
+	c := w.c
+	recorded := ""
+	if c.Latch != nil {
+		recorded = c.Latch.InitialCluster
+	}
+	for _, v := range c.Leftovers.Volumes {
+		if recorded == "" && !v.Retired {
+			recorded = v.PeerURL
+		}
+	}
+	for _, m := range c.Members {
+		switch {
+		case recorded != "":
+		case m.Volume != nil:
+			recorded = m.Volume.PeerURL
+		case m.Pod != nil:
+			recorded = m.Pod.InitialCluster
+		}
+	}
+	if recorded == "" || resources.RecordsTLS(recorded) == resources.SpeaksTLS(c.Object) {
+		return
+	}
+	message := "this cluster's data was made without TLS: set tls.mode to Disabled, or move the data to a new cluster"
+	if resources.RecordsTLS(recorded) {
+		message = "this cluster's data was made with TLS: remove tls.mode Disabled, or move the data to a new cluster"
+	}
+	w.block(everything, v1alpha1.ReasonInvalidSpec, "the spec is refused: "+message)
+	w.end()
+}
+
 // wrongClusterID stops everything when a member answers for another cluster: an address leads to the wrong place, or
 // data was exchanged below us.
 func wrongClusterID(w *walk) {
@@ -138,6 +171,24 @@ func unmanagedMember(w *walk) {
 	}
 	w.block(membership|cleanup, v1alpha1.ReasonUnmanagedMember, "etcd lists members at peer URLs that are not this "+
 		"cluster's: "+strings.Join(list, "; ")+". Remove them, or set their peer URL back, with etcdctl")
+}
+
+// authRequired tells that somebody switched etcd's authentication on and left the operator out. The members serve, but
+// nothing is known of them, so nothing is changed.
+func authRequired(w *walk) {
+	for _, m := range w.c.Members {
+		if !m.Probe.Forbidden {
+			continue
+		}
+		advice := "run etcdctl auth disable"
+		if w.c.TLS != nil {
+			advice = "grant the user root, whose name the operator's certificate has to carry, the role root; or " + advice
+		}
+		w.block(membership|cleanup|authority, v1alpha1.ReasonAuthRequired, "authentication is on in etcd and the operator is "+
+			"no user with the right to see or change the membership: the cluster serves, but is not looked after. To mend it, "+
+			advice)
+		return
+	}
 }
 
 // quorumLost forbids every change of the membership while no majority is proven. Members that do not run are started

@@ -16,6 +16,7 @@ func keep(w *walk) {
 	if c.Latch != nil || len(c.Members) == 0 {
 		w.ensure(ApplyServices{Clients: c.Formed(), Slots: serviceSlots(c), Prune: settledSlots(c)})
 	}
+	w.ensure(ApplyNetworkPolicy{Wanted: c.Object.Spec.NetworkPolicy != nil})
 	if ownersDiffer(c) && owned(c) {
 		w.ensure(ApplyOwners{Owned: true})
 	}

@@ -66,7 +66,7 @@ func (w *walk) remove(m state.Member, activity, why string) {
 		}
 	}
 	if c.Etcd.Leader == m.ID {
-		w.handOver(m, activity)
+		w.handOver(m, activity, "removed")
 		return
 	}
 	if !m.Retiring() && (m.Volume != nil || m.Pod != nil) {
@@ -93,7 +93,7 @@ func terminating(c *state.Cluster, leaving state.Member) string {
 
 // handOver moves the leadership to the healthy voter that has applied most, before the leader is removed: a removed
 // leader would leave the others to wait for an election.
-func (w *walk) handOver(leader state.Member, activity string) {
+func (w *walk) handOver(leader state.Member, activity, fate string) {
 	var to *state.Member
 	for _, m := range w.c.Voters() {
 		if m.ID != leader.ID && m.Health == state.Healthy && !m.Retiring() &&
@@ -106,7 +106,7 @@ func (w *walk) handOver(leader state.Member, activity string) {
 		return
 	}
 	w.propose(membership, MoveLeader{From: leader.Name, To: to.Name, FromID: leader.ID, ToID: to.ID}, activity,
-		leader.Name+" is about to be removed")
+		leader.Name+" is about to be "+fate)
 }
 
 // resumeUnwanted withdraws the record of removals that are no longer wanted.

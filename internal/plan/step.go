@@ -28,6 +28,8 @@ type (
 	}
 	// ApplyDisruptionBudget keeps the PodDisruptionBudget; MinAvailable 0 means none.
 	ApplyDisruptionBudget struct{ MinAvailable int }
+	// ApplyNetworkPolicy keeps the NetworkPolicy, or removes it when the spec asks for none.
+	ApplyNetworkPolicy struct{ Wanted bool }
 	// ApplyOwners makes the EtcdCluster own its volumes and latch (reclaimPolicy Delete), or nobody (Retain).
 	ApplyOwners struct{ Owned bool }
 	// Seal records that a member ran, on its volume first, then makes its Pod unable to start empty again.
@@ -53,6 +55,31 @@ type (
 	Adopt struct {
 		Member string
 		PodUID types.UID
+	}
+	// RequestCertificates keeps what is asked of cert-manager.
+	RequestCertificates struct{}
+	// SetAuthority changes the record of a side's certificate authorities. SwitchAuthority and FinishRotation are steps
+	// of their own; the other changes take nothing away and are ensures.
+	SetAuthority struct {
+		Side   state.Side
+		Change AuthorityChange
+		Why    string
+	}
+	// PublishTrust creates the ConfigMap with what members are to trust.
+	PublishTrust struct{ Name string }
+	// PruneTrust deletes such ConfigMaps that no Pod mounts.
+	PruneTrust struct{ Names []string }
+	// PublishCertificate publishes the CAs of its side with a certificate, and a new certificate when Renew is set.
+	PublishCertificate struct {
+		Name  state.CertificateName
+		Renew bool
+		Why   string
+	}
+	// RefreshCertificates changes the Pod so that its kubelet brings the renewed certificates at once.
+	RefreshCertificates struct {
+		Member   string
+		PodUID   types.UID
+		Revision string
 	}
 	// MarkVoter puts the voter label on a learner's Pod, before its promotion, so that the budget counts it.
 	MarkVoter struct {
@@ -135,6 +162,22 @@ type (
 	}
 )
 
+// AuthorityChange is what is done to a side's certificate authorities.
+type AuthorityChange string
+
+const (
+	// CreateAuthority makes the first one.
+	CreateAuthority AuthorityChange = "create"
+	// RestoreAuthority makes a lost record anew from what members trust, with a next one in place of the lost key.
+	RestoreAuthority AuthorityChange = "restore"
+	// BeginRotation adds the next one, which is trusted from then on.
+	BeginRotation AuthorityChange = "begin to rotate"
+	// SwitchAuthority lets the next one sign.
+	SwitchAuthority AuthorityChange = "switch"
+	// FinishRotation ends the trust in the previous one.
+	FinishRotation AuthorityChange = "finish the rotation of"
+)
+
 // Launch is a member to start.
 type Launch struct {
 	Incarnation state.Incarnation
@@ -149,14 +192,25 @@ type Launch struct {
 
 func (s ApplyServices) String() string         { return "keep the Services" }
 func (s ApplyDisruptionBudget) String() string { return "keep the PodDisruptionBudget" }
+func (s ApplyNetworkPolicy) String() string    { return "keep the NetworkPolicy" }
 func (s ApplyOwners) String() string           { return "keep the ownership of volumes" }
 func (s Seal) String() string                  { return "seal " + s.Member }
 func (s RecordPlacement) String() string       { return "record the placement of " + s.Volume }
 func (s FormLatch) String() string             { return "record that the cluster has formed" }
 func (s RecordVersion) String() string         { return "record the version " + s.Version }
 func (s Adopt) String() string                 { return "adopt Pod " + s.Member }
+func (s RequestCertificates) String() string   { return "keep the requests to cert-manager" }
+func (s PublishTrust) String() string          { return "publish what members trust" }
+func (s PruneTrust) String() string            { return "delete what no member trusts any more" }
+func (s RefreshCertificates) String() string   { return "bring renewed certificates to " + s.Member }
 func (s MarkVoter) String() string             { return "label " + s.Member + " as a voter" }
 
+func (s SetAuthority) String() string {
+	return fmt.Sprintf("%s the %s CA: %s", s.Change, s.Side, s.Why)
+}
+func (s PublishCertificate) String() string {
+	return fmt.Sprintf("publish the %s certificate: %s", s.Name, s.Why)
+}
 func (s CreateLatch) String() string {
 	return fmt.Sprintf("bootstrap %d members of etcd %s", s.Size, s.Version)
 }
@@ -188,12 +242,19 @@ func (s DeleteVolume) String() string { return "delete the retired volume " + s.
 
 func (ApplyServices) step()         {}
 func (ApplyDisruptionBudget) step() {}
+func (ApplyNetworkPolicy) step()    {}
 func (ApplyOwners) step()           {}
 func (Seal) step()                  {}
 func (RecordPlacement) step()       {}
 func (FormLatch) step()             {}
 func (RecordVersion) step()         {}
 func (Adopt) step()                 {}
+func (RequestCertificates) step()   {}
+func (SetAuthority) step()          {}
+func (PublishTrust) step()          {}
+func (PruneTrust) step()            {}
+func (PublishCertificate) step()    {}
+func (RefreshCertificates) step()   {}
 func (MarkVoter) step()             {}
 func (CreateLatch) step()           {}
 func (RestartBootstrap) step()      {}
@@ -212,7 +273,9 @@ func (DeleteVolume) step()          {}
 
 // Irreversible tells whether the step must be confirmed by a live observation just before it is done.
 func Irreversible(s Step) bool {
-	switch s.(type) {
+	switch s := s.(type) {
+	case SetAuthority:
+		return s.Change == SwitchAuthority || s.Change == FinishRotation
 	case CreateLatch, RestartBootstrap, RestoreLatch, RemoveMember, DeleteVolume, DeletePod, RecordRetired:
 		return true
 	default:

@@ -22,6 +22,9 @@ var update = flag.Bool("update", false, "write the golden files anew instead of 
 const (
 	testUID   = types.UID("0a1b2c3d-0000-4000-8000-000000000001")
 	testToken = "0a1b2c3d-1"
+	// testTrust and testRevision are what a Pod of a cluster that speaks TLS is started with.
+	testTrust    = "demo-trust-0123456789abcdef"
+	testRevision = "0123456789abcdef-fedcba9876543210"
 )
 
 // cluster is the EtcdCluster shop/demo with spec {}, changed by the given functions.
@@ -69,7 +72,7 @@ func quantity(s string) *resource.Quantity { return new(resource.MustParse(s)) }
 
 // bootstrapped is the incarnation of a slot in a bootstrap of three members.
 func bootstrapped(c *v1alpha1.EtcdCluster, slot int, version string) state.Incarnation {
-	return LatchMembers(c.Namespace, c.Name, NewLatch(c, 1, testToken, 3, version))[slot]
+	return LatchMembers(c, NewLatch(c, 1, testToken, 3, version))[slot]
 }
 
 // golden compares an object with testdata/NAME.yaml. After a wanted change: go test ./internal/resources -update

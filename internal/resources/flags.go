@@ -1,8 +1,8 @@
 package resources
 
 import (
-	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -68,19 +68,19 @@ type memberFlag struct {
 
 // flagTable is every flag that the operator sets, for all minors.
 func flagTable() []memberFlag {
-	return append(identityFlags(), serverFlags()...)
+	return slices.Concat(identityFlags(), tlsFlags(), serverFlags())
 }
 
 func identityFlags() []memberFlag {
 	return []memberFlag{
 		{always("name"), func(r rendering) string { return MemberName(r.cluster.Name, r.incarnation.Slot) }},
 		{always("data-dir"), fixed(dataDir)},
-		{always("listen-peer-urls"), func(r rendering) string { return httpURL(r.wildcard, PeerPort) }},
-		{always("listen-client-urls"), func(r rendering) string { return httpURL(r.wildcard, ClientPort) }},
-		{always("listen-metrics-urls"), func(r rendering) string { return httpURL(r.wildcard, MetricsPort) }},
+		{always("listen-peer-urls"), func(r rendering) string { return url(scheme(r.cluster), r.wildcard, PeerPort) }},
+		{always("listen-client-urls"), func(r rendering) string { return url(scheme(r.cluster), r.wildcard, ClientPort) }},
+		{always("listen-metrics-urls"), func(r rendering) string { return url(plainScheme, r.wildcard, MetricsPort) }},
 		{always("initial-advertise-peer-urls"), func(r rendering) string { return r.incarnation.PeerURL }},
 		{always("advertise-client-urls"), func(r rendering) string {
-			return ClientURL(r.cluster.Namespace, r.cluster.Name, r.incarnation.Slot)
+			return ClientURL(r.cluster, r.incarnation.Slot)
 		}},
 		{always("initial-cluster-token"), func(r rendering) string { return r.incarnation.Token }},
 		{always("initial-cluster"), fixed("$(" + envInitialCluster + ")")},
@@ -146,6 +146,6 @@ func args(c *v1alpha1.EtcdCluster, i state.Incarnation, ipv6 bool) []string {
 	return out
 }
 
-func httpURL(host string, port int) string {
-	return fmt.Sprintf("http://%s", net.JoinHostPort(host, strconv.Itoa(port)))
+func url(scheme, host string, port int) string {
+	return scheme + net.JoinHostPort(host, strconv.Itoa(port))
 }

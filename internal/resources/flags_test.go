@@ -14,13 +14,15 @@ import (
 	"github.com/quorate/quorate/api/v1alpha1"
 )
 
-// argsOf is the command line of slot 0, without the flags that are the same for every spec and minor.
+// argsOf is the command line of slot 0, without those of TLS and the flags that are the same for every spec and minor.
 func argsOf(c *v1alpha1.EtcdCluster, version string) []string {
 	common := []string{
 		"--name=", "--data-dir=", "--listen-", "--initial-", "--advertise-", "--log-outputs=", "--enable-grpc-gateway=",
 	}
+	tls := tlsArgsOf(c, version)
 	return slices.DeleteFunc(args(c, bootstrapped(c, 0, version), false), func(arg string) bool {
-		return slices.ContainsFunc(common, func(prefix string) bool { return strings.HasPrefix(arg, prefix) })
+		return slices.Contains(tls, arg) ||
+			slices.ContainsFunc(common, func(prefix string) bool { return strings.HasPrefix(arg, prefix) })
 	})
 }
 

@@ -36,7 +36,7 @@ func NewLatch(c *v1alpha1.EtcdCluster, generation int64, token string, size int,
 	members := make([]state.InitialMember, 0, size)
 	ids := make([]uint64, 0, size)
 	for slot := range size {
-		url := PeerURL(c.Namespace, c.Name, slot)
+		url := PeerURL(c, slot)
 		members = append(members, state.InitialMember{Name: MemberName(c.Name, slot), PeerURL: url})
 		ids = append(ids, state.BootstrapMemberID(url, token))
 	}
@@ -46,10 +46,10 @@ func NewLatch(c *v1alpha1.EtcdCluster, generation int64, token string, size int,
 }
 
 // LatchMembers are the incarnations that the bootstrap starts, in the order of their slots.
-func LatchMembers(namespace, cluster string, l state.Latch) []state.Incarnation {
+func LatchMembers(c *v1alpha1.EtcdCluster, l state.Latch) []state.Incarnation {
 	members := make([]state.Incarnation, 0, l.Size)
 	for slot := range l.Size {
-		url := PeerURL(namespace, cluster, slot)
+		url := PeerURL(c, slot)
 		members = append(members, state.Incarnation{
 			Slot:          slot,
 			Generation:    l.Generation,
@@ -131,10 +131,14 @@ func checkLatch(cm *corev1.ConfigMap, l state.Latch) error {
 		return fmt.Errorf("%s has %d members, but %s is %d; restore them",
 			latchInitialCluster, len(entries), latchSize, l.Size)
 	}
+	latchScheme := plainScheme
+	if RecordsTLS(l.InitialCluster) {
+		latchScheme = tlsScheme
+	}
 	ids := make([]uint64, 0, l.Size)
 	for slot, entry := range entries {
 		name, url, _ := strings.Cut(entry, "=")
-		wantName, wantURL := MemberName(cluster, slot), PeerURL(cm.Namespace, cluster, slot)
+		wantName, wantURL := MemberName(cluster, slot), peerURL(latchScheme, cm.Namespace, cluster, slot)
 		if name != wantName || url != wantURL {
 			return fmt.Errorf("%s has %q where %s=%s belongs: it was made for another cluster or namespace; "+
 				"delete the latch and the volumes that came with it, or restore them where they were made",

@@ -48,12 +48,12 @@ func TestLatchRoundTrip(t *testing.T) {
 
 func TestNewLatchDerivesWhatEtcdDerives(t *testing.T) {
 	l := NewLatch(cluster(), 1, testToken, 3, "3.6.16")
-	const list = "demo-0=http://demo-0.demo-peers.shop.svc:2380,demo-1=http://demo-1.demo-peers.shop.svc:2380," +
-		"demo-2=http://demo-2.demo-peers.shop.svc:2380"
+	const list = "demo-0=https://demo-0.demo-peers.shop.svc:2380,demo-1=https://demo-1.demo-peers.shop.svc:2380," +
+		"demo-2=https://demo-2.demo-peers.shop.svc:2380"
 	if l.InitialCluster != list {
 		t.Errorf("initial cluster is %q, want %q", l.InitialCluster, list)
 	}
-	members := LatchMembers("shop", "demo", l)
+	members := LatchMembers(cluster(), l)
 	if len(members) != 3 {
 		t.Fatalf("the latch of size 3 has %d members", len(members))
 	}
@@ -61,8 +61,8 @@ func TestNewLatchDerivesWhatEtcdDerives(t *testing.T) {
 	for slot, m := range members {
 		want := state.Incarnation{
 			Slot: slot, Generation: 1, Token: testToken, Size: 3, BootstrapList: list, ClusterID: l.ClusterID,
-			MemberID: state.BootstrapMemberID(PeerURL("shop", "demo", slot), testToken),
-			PeerURL:  PeerURL("shop", "demo", slot), Version: "3.6.16",
+			MemberID: state.BootstrapMemberID(PeerURL(cluster(), slot), testToken),
+			PeerURL:  PeerURL(cluster(), slot), Version: "3.6.16",
 		}
 		if diff := cmp.Diff(want, m); diff != "" {
 			t.Errorf("slot %d differs (-want +got):\n%s", slot, diff)

@@ -1,6 +1,8 @@
 package resources
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"maps"
 	"slices"
 
@@ -40,6 +42,12 @@ const (
 	ComponentClientService    = "client-service"
 	ComponentMemberService    = "member-service"
 	ComponentDisruptionBudget = "disruption-budget"
+	ComponentAuthority        = "certificate-authority"
+	ComponentCertificate      = "certificate"
+	ComponentTrust            = "trust"
+	ComponentNetworkPolicy    = "network-policy"
+	// ComponentSource are Secrets from which certificates are taken.
+	ComponentSource = "certificate-source"
 )
 
 // Annotations of Pods and claims: the records of their incarnation.
@@ -61,6 +69,8 @@ const (
 	AnnotationSealedAfter         = "quorate.dev/sealed-after"
 	AnnotationRetiring            = "quorate.dev/retiring"
 	AnnotationRetired             = "quorate.dev/retired"
+	// AnnotationCertificates on a Pod is the revision of the certificates that its kubelet was told to bring.
+	AnnotationCertificates = "quorate.dev/certificates"
 	// AnnotationApplied is the part of the spec that a Pod was last rendered from; see Applied.
 	AnnotationApplied = "quorate.dev/applied"
 	// AnnotationDesired is a hash of what the operator last applied to a Service or PodDisruptionBudget.
@@ -97,6 +107,12 @@ func merged(base, over map[string]string) map[string]string {
 	}
 	maps.Copy(out, over)
 	return out
+}
+
+// shortHash names a content: 16 hexadecimal digits.
+func shortHash(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:8])
 }
 
 // OwnsData tells whether the volumes and the latch go when the EtcdCluster is deleted. With reclaimPolicy Retain

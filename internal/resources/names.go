@@ -6,6 +6,10 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"k8s.io/utils/ptr"
+
+	"github.com/quorate/quorate/api/v1alpha1"
 )
 
 // Ports of a member. The first two are etcd's own; the third serves /metrics, /livez and /readyz in plain HTTP, and is
@@ -63,28 +67,70 @@ func PeerHost(namespace, cluster string, slot int) string {
 	return MemberName(cluster, slot) + "." + PeerServiceName(cluster) + "." + namespace + ".svc"
 }
 
+// SpeaksTLS tells whether the cluster speaks TLS: every mode but Disabled does.
+func SpeaksTLS(c *v1alpha1.EtcdCluster) bool { return TLSMode(c) != v1alpha1.TLSDisabled }
+
+// TLSMode is the mode that the spec asks for, or its default.
+func TLSMode(c *v1alpha1.EtcdCluster) v1alpha1.TLSMode {
+	if c.Spec.TLS == nil {
+		return v1alpha1.TLSManaged
+	}
+	return ptr.Deref(c.Spec.TLS.Mode, v1alpha1.TLSManaged)
+}
+
 // PeerURL is the URL at which the peers reach a member. It is part of the member's identity: etcd derives the ID of a
 // bootstrapped member from it.
-func PeerURL(namespace, cluster string, slot int) string {
-	return fmt.Sprintf("http://%s:%d", PeerHost(namespace, cluster, slot), PeerPort)
+func PeerURL(c *v1alpha1.EtcdCluster, slot int) string {
+	return peerURL(scheme(c), c.Namespace, c.Name, slot)
 }
 
 // ParsePeerURL is the inverse of PeerURL: false for every URL that PeerURL does not make for this cluster.
-func ParsePeerURL(namespace, cluster, url string) (int, bool) {
-	host, _, found := strings.Cut(strings.TrimPrefix(url, "http://"), ".")
+func ParsePeerURL(c *v1alpha1.EtcdCluster, url string) (int, bool) {
+	host, _, found := strings.Cut(strings.TrimPrefix(url, scheme(c)), ".")
 	if !found {
 		return 0, false
 	}
-	slot, ok := ParseSlot(cluster, host)
-	if !ok || PeerURL(namespace, cluster, slot) != url {
+	slot, ok := ParseSlot(c.Name, host)
+	if !ok || PeerURL(c, slot) != url {
 		return 0, false
 	}
 	return slot, true
 }
 
 // ClientURL is the URL at which clients reach one member; it stays the same when the member is replaced.
-func ClientURL(namespace, cluster string, slot int) string {
-	return fmt.Sprintf("http://%s.%s.svc:%d", MemberServiceName(cluster, slot), namespace, ClientPort)
+func ClientURL(c *v1alpha1.EtcdCluster, slot int) string {
+	return fmt.Sprintf("%s%s.%s.svc:%d", scheme(c), MemberServiceName(c.Name, slot), c.Namespace, ClientPort)
+}
+
+// Schemes of URLs.
+const (
+	plainScheme = "http://"
+	tlsScheme   = "https://"
+)
+
+func scheme(c *v1alpha1.EtcdCluster) string {
+	if SpeaksTLS(c) {
+		return tlsScheme
+	}
+	return plainScheme
+}
+
+// RecordsTLS tells whether a recorded peer URL, or list that begins with a member's name, speaks TLS.
+func RecordsTLS(recorded string) bool {
+	_, url, listed := strings.Cut(recorded, "=")
+	if !listed {
+		url = recorded
+	}
+	return strings.HasPrefix(url, tlsScheme)
+}
+
+func peerURL(scheme, namespace, cluster string, slot int) string {
+	return fmt.Sprintf("%s%s:%d", scheme, PeerHost(namespace, cluster, slot), PeerPort)
+}
+
+// isPeerURL tells that a recorded URL is the slot's, in either scheme: the records outlive the spec.
+func isPeerURL(url, namespace, cluster string, slot int) bool {
+	return url == peerURL(plainScheme, namespace, cluster, slot) || url == peerURL(tlsScheme, namespace, cluster, slot)
 }
 
 // FormatID renders a member or cluster ID as etcd prints it (client/pkg/types/id.go).

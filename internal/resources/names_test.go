@@ -3,6 +3,8 @@ package resources
 import (
 	"math"
 	"testing"
+
+	"github.com/quorate/quorate/api/v1alpha1"
 )
 
 func TestNamesOfAMember(t *testing.T) {
@@ -16,8 +18,8 @@ func TestNamesOfAMember(t *testing.T) {
 		{"member Service", MemberServiceName("demo", 2), "demo-2"},
 		{"disruption budget", DisruptionBudgetName("demo"), "demo"},
 		{"peer host", PeerHost("shop", "demo", 0), "demo-0.demo-peers.shop.svc"},
-		{"peer URL", PeerURL("shop", "demo", 0), "http://demo-0.demo-peers.shop.svc:2380"},
-		{"client URL", ClientURL("shop", "demo", 0), "http://demo-0.shop.svc:2379"},
+		{"peer URL", PeerURL(cluster(), 0), "https://demo-0.demo-peers.shop.svc:2380"},
+		{"client URL", ClientURL(cluster(), 0), "https://demo-0.shop.svc:2379"},
 		{"ID", FormatID(0xabc), "abc"},
 	} {
 		if tc.got != tc.want {
@@ -52,7 +54,7 @@ func TestClustersWhoseNamesPrefixEachOtherAreKeptApart(t *testing.T) {
 	if slot, ok := ParseSlot("demo-0", "demo-0"); ok {
 		t.Errorf("demo-0, slot 0 of demo, was taken for slot %d of demo-0", slot)
 	}
-	if slot, ok := ParsePeerURL("shop", "demo", PeerURL("shop", "demo-0", 1)); ok {
+	if slot, ok := ParsePeerURL(cluster(), PeerURL(cluster(func(c *v1alpha1.EtcdCluster) { c.Name = "demo-0" }), 1)); ok {
 		t.Errorf("the peer URL of slot 1 of demo-0 was taken for slot %d of demo", slot)
 	}
 	if Selector("demo-0").AsSelector().Matches(Selector("demo")) {
@@ -61,22 +63,47 @@ func TestClustersWhoseNamesPrefixEachOtherAreKeptApart(t *testing.T) {
 }
 
 func TestParsePeerURLIsTheExactInverseOfPeerURL(t *testing.T) {
-	if slot, ok := ParsePeerURL("shop", "demo", PeerURL("shop", "demo", 7)); !ok || slot != 7 {
+	if slot, ok := ParsePeerURL(cluster(), PeerURL(cluster(), 7)); !ok || slot != 7 {
 		t.Errorf("slot 7 came back as %d, %t", slot, ok)
 	}
 	for _, url := range []string{
-		"", "http://", "demo-0", "demo-0.demo-peers.shop.svc:2380",
-		"https://demo-0.demo-peers.shop.svc:2380",
-		"http://demo-0.demo-peers.shop.svc:2379",
-		"http://demo-0.demo-peers.shop.svc:2380/",
-		"http://demo-0.demo-peers.shop.svc.cluster.local:2380",
-		"http://demo-0.demo-peers.other.svc:2380",
-		"http://demo-0.other-peers.shop.svc:2380",
-		"http://demo-00.demo-peers.shop.svc:2380",
-		"http://10.0.0.1:2380",
+		"", "https://", "demo-0", "demo-0.demo-peers.shop.svc:2380",
+		"http://demo-0.demo-peers.shop.svc:2380",
+		"https://demo-0.demo-peers.shop.svc:2379",
+		"https://demo-0.demo-peers.shop.svc:2380/",
+		"https://demo-0.demo-peers.shop.svc.cluster.local:2380",
+		"https://demo-0.demo-peers.other.svc:2380",
+		"https://demo-0.other-peers.shop.svc:2380",
+		"https://demo-00.demo-peers.shop.svc:2380",
+		"https://10.0.0.1:2380",
 	} {
-		if slot, ok := ParsePeerURL("shop", "demo", url); ok {
+		if slot, ok := ParsePeerURL(cluster(), url); ok {
 			t.Errorf("%q was taken for the peer URL of slot %d", url, slot)
+		}
+	}
+}
+
+func TestURLsAreThoseOfTheTLSMode(t *testing.T) {
+	for mode, want := range map[v1alpha1.TLSMode]string{
+		v1alpha1.TLSManaged: "https://", v1alpha1.TLSCertManager: "https://", v1alpha1.TLSSecrets: "https://",
+		v1alpha1.TLSDisabled: "http://",
+	} {
+		c := cluster(tlsMode(mode))
+		if url := PeerURL(c, 1); url != want+"demo-1.demo-peers.shop.svc:2380" {
+			t.Errorf("in mode %s the peer URL is %s", mode, url)
+		}
+		if url := ClientURL(c, 1); url != want+"demo-1.shop.svc:2379" {
+			t.Errorf("in mode %s the client URL is %s", mode, url)
+		}
+		if slot, ok := ParsePeerURL(c, PeerURL(c, 1)); !ok || slot != 1 {
+			t.Errorf("in mode %s the peer URL of slot 1 comes back as %d, %t", mode, slot, ok)
+		}
+		if got := RecordsTLS(PeerURL(c, 1)); got != (mode != v1alpha1.TLSDisabled) {
+			t.Errorf("in mode %s the peer URL tells of TLS: %t", mode, got)
+		}
+		list := NewLatch(c, 1, testToken, 3, "3.6.16").InitialCluster
+		if got := RecordsTLS(list); got != (mode != v1alpha1.TLSDisabled) {
+			t.Errorf("in mode %s the list %s tells of TLS: %t", mode, list, got)
 		}
 	}
 }

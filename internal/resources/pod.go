@@ -34,8 +34,8 @@ func Pod(c *v1alpha1.EtcdCluster, i state.Incarnation, start state.Start) *corev
 			TerminationGracePeriodSeconds: new(ptr.Deref(template.TerminationGracePeriodSeconds, defaultGracePeriod)),
 			SecurityContext:               podSecurityContext(template.SecurityContext),
 			ImagePullSecrets:              pullSecrets(c.Spec.Image),
-			Containers:                    []corev1.Container{container(c, i, start.IPv6)},
-			Volumes:                       []corev1.Volume{{Name: dataVolume, VolumeSource: dataSource(c, i)}},
+			Containers:                    []corev1.Container{container(c, i, start)},
+			Volumes:                       volumes(c, i, start.Trust),
 			Affinity:                      affinity(c.Name, template.Affinity, start.Node),
 			TopologySpreadConstraints:     spreadConstraints(c.Name, template.TopologySpreadConstraints),
 			NodeSelector:                  template.NodeSelector,
@@ -47,6 +47,9 @@ func Pod(c *v1alpha1.EtcdCluster, i state.Incarnation, start state.Start) *corev
 	}
 	SetOwner(pod, c, true)
 	setStart(pod, start, selfList(pod.Name, i.PeerURL))
+	if start.Certificates != "" {
+		SetCertificates(pod, start.Certificates)
+	}
 	if start.Voter {
 		SetVoter(pod)
 	}

@@ -43,7 +43,7 @@ const (
 	readinessPeriodSeconds = 2
 )
 
-func container(c *v1alpha1.EtcdCluster, i state.Incarnation, ipv6 bool) corev1.Container {
+func container(c *v1alpha1.EtcdCluster, i state.Incarnation, start state.Start) corev1.Container {
 	return corev1.Container{
 		Name:            EtcdContainer,
 		Image:           Image(c, i.Version),
@@ -51,13 +51,13 @@ func container(c *v1alpha1.EtcdCluster, i state.Incarnation, ipv6 bool) corev1.C
 		// Found through PATH: official images have it in /usr/local/bin, other builds elsewhere, and an image's own
 		// entrypoint may be a script that adds settings of its own.
 		Command:   []string{"etcd"},
-		Args:      args(c, i, ipv6),
-		Env:       environment(),
+		Args:      args(c, i, start.IPv6),
+		Env:       append(environment(), etcdctlEnvironment(start.Trust)...),
 		Ports:     containerPorts(),
 		Resources: containerResources(podTemplateSpec(c).Resources),
 		// etcd writes nothing elsewhere: temporary files of snapshots and defragmentation lie beside the database
 		// (etcd server/etcdserver/api/snap/db.go, server/storage/backend/backend.go).
-		VolumeMounts:             []corev1.VolumeMount{{Name: dataVolume, MountPath: mountPath}},
+		VolumeMounts:             mounts(start.Trust),
 		StartupProbe:             probe("/livez", 1, startupSeconds),
 		ReadinessProbe:           probe("/readyz", readinessPeriodSeconds, 0),
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
@@ -86,8 +86,7 @@ func pullPolicy(spec *v1alpha1.ImageSpec) corev1.PullPolicy {
 }
 
 // environment resolves the sealed settings from the Pod's annotations, which the kubelet does at every start of the
-// container. etcdctl gets none: its default, 127.0.0.1:2379, reaches the member, and it refuses to run when a setting
-// is given both by a variable and by a flag (etcd pkg/flags, verifyEnv).
+// container.
 func environment() []corev1.EnvVar {
 	annotation := func(key string) *corev1.EnvVarSource {
 		return &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{

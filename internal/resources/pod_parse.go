@@ -27,6 +27,8 @@ func ParsePod(cluster string, pod *corev1.Pod) (state.Pod, error) {
 		Started:         r.flag(AnnotationStarted),
 		Retiring:        r.flag(AnnotationRetiring),
 		Applied:         r.text(AnnotationApplied),
+		Trust:           trustOf(pod),
+		Certificates:    pod.Annotations[AnnotationCertificates],
 		Version:         r.text(AnnotationVersion),
 		IP:              pod.Status.PodIP,
 		Node:            pod.Spec.NodeName,
@@ -54,9 +56,9 @@ func podSlot(cluster string, pod *corev1.Pod, peerURL string) (int, error) {
 	case !ok || pod.Labels[LabelMember] != pod.Name:
 		return 0, fmt.Errorf("the name and label %s=%q fit no member of %s; restore the label, or delete the Pod",
 			LabelMember, pod.Labels[LabelMember], cluster)
-	case peerURL != PeerURL(pod.Namespace, cluster, slot):
-		return 0, fmt.Errorf("%s is %q, but the member's is %q; restore it",
-			AnnotationPeerURL, peerURL, PeerURL(pod.Namespace, cluster, slot))
+	case !isPeerURL(peerURL, pod.Namespace, cluster, slot):
+		return 0, fmt.Errorf("%s is %q, which is not at %s; restore it",
+			AnnotationPeerURL, peerURL, PeerHost(pod.Namespace, cluster, slot))
 	}
 	return slot, nil
 }
@@ -133,6 +135,16 @@ func ready(pod *corev1.Pod) bool {
 		}
 	}
 	return false
+}
+
+// trustOf is the ConfigMap with the CAs that the Pod trusts.
+func trustOf(pod *corev1.Pod) string {
+	for _, v := range pod.Spec.Volumes {
+		if v.Name == trustVolume && v.ConfigMap != nil {
+			return v.ConfigMap.Name
+		}
+	}
+	return ""
 }
 
 func claimName(pod *corev1.Pod) string {

@@ -16,18 +16,25 @@ import (
 func TestPodObject(t *testing.T) {
 	founder := func(c *v1alpha1.EtcdCluster, version string) *corev1.Pod {
 		i := bootstrapped(c, 0, version)
-		return Pod(c, i, state.Start{InitialCluster: i.BootstrapList, Voter: true})
+		start := state.Start{InitialCluster: i.BootstrapList, Voter: true}
+		if SpeaksTLS(c) {
+			start.Trust, start.Certificates = testTrust, testRevision
+		}
+		return Pod(c, i, start)
 	}
 	golden(t, "pod-default", founder(cluster(), "3.6.16"))
+	golden(t, "pod-tls-disabled", founder(cluster(tlsMode(v1alpha1.TLSDisabled)), "3.7.3"))
 
 	memory := cluster(ephemeral(v1alpha1.EphemeralMemory, "1Gi"))
 	golden(t, "pod-ephemeral-ipv6-sealed", Pod(memory, bootstrapped(memory, 2, "3.5.35"),
-		state.Start{Sealed: true, Voter: true, IPv6: true, Node: "node-1"}))
+		state.Start{Sealed: true, Voter: true, IPv6: true, Node: "node-1", Trust: testTrust, Certificates: testRevision}))
 
 	golden(t, "pod-everything-given", Pod(everythingGiven(), joined(), state.Start{
-		InitialCluster: "demo-0=http://demo-0.demo-peers.shop.svc:2380,demo-3=http://demo-3.demo-peers.shop.svc:2380",
+		InitialCluster: "demo-0=https://demo-0.demo-peers.shop.svc:2380,demo-3=https://demo-3.demo-peers.shop.svc:2380",
 		Existing:       true,
 		Node:           "node-1",
+		Trust:          testTrust,
+		Certificates:   testRevision,
 	}))
 }
 
@@ -87,7 +94,7 @@ func TestPodOfAnEphemeralClusterHasNoClaim(t *testing.T) {
 func TestSealedPodStartsWithItselfOnly(t *testing.T) {
 	c := cluster()
 	i := bootstrapped(c, 1, "3.6.16")
-	const self = "demo-1=http://demo-1.demo-peers.shop.svc:2380"
+	const self = "demo-1=https://demo-1.demo-peers.shop.svc:2380"
 	fresh := func() *corev1.Pod { return Pod(c, i, state.Start{InitialCluster: i.BootstrapList, Voter: true}) }
 	for name, tc := range map[string]struct {
 		pod         *corev1.Pod
@@ -171,7 +178,7 @@ func TestPodsMeetTheRestrictedPodSecurityStandard(t *testing.T) {
 		})),
 	} {
 		t.Run(name, func(t *testing.T) {
-			pod := Pod(c, bootstrapped(c, 0, "3.6.16"), state.Start{InitialCluster: "list"})
+			pod := Pod(c, bootstrapped(c, 0, "3.6.16"), state.Start{InitialCluster: "list", Trust: testTrust})
 			s := pod.Spec
 			if s.HostNetwork || s.HostPID || s.HostIPC {
 				t.Error("uses a namespace of the host")
@@ -184,8 +191,8 @@ func TestPodsMeetTheRestrictedPodSecurityStandard(t *testing.T) {
 				t.Error("runs as root")
 			}
 			for _, v := range s.Volumes {
-				if v.EmptyDir == nil && v.PersistentVolumeClaim == nil {
-					t.Errorf("volume %s is of another kind than emptyDir and claim", v.Name)
+				if v.EmptyDir == nil && v.PersistentVolumeClaim == nil && v.Secret == nil && v.ConfigMap == nil {
+					t.Errorf("volume %s is of another kind than emptyDir, claim, Secret and ConfigMap", v.Name)
 				}
 			}
 			if len(s.InitContainers)+len(s.EphemeralContainers) > 0 || len(s.Containers) != 1 {

@@ -111,9 +111,9 @@ func volumeSlot(cluster string, pvc *corev1.PersistentVolumeClaim, v state.Volum
 		return 0, fmt.Errorf("label %s is %q and %s is %s, which do not make up the name; restore them",
 			LabelMember, member, AnnotationMemberID, FormatID(v.MemberID))
 	}
-	if want := PeerURL(pvc.Namespace, cluster, slot); v.PeerURL != want {
-		return 0, fmt.Errorf("%s is %q, but the member's is %q: the claim was made for another namespace; "+
-			"restore it where it was made, or delete it", AnnotationPeerURL, v.PeerURL, want)
+	if !isPeerURL(v.PeerURL, pvc.Namespace, cluster, slot) {
+		return 0, fmt.Errorf("%s is %q, which is not at %s: the claim was made for another namespace; "+
+			"restore it where it was made, or delete it", AnnotationPeerURL, v.PeerURL, PeerHost(pvc.Namespace, cluster, slot))
 	}
 	return slot, nil
 }

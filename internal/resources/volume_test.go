@@ -25,7 +25,7 @@ func TestVolumeObject(t *testing.T) {
 func joined() state.Incarnation {
 	return state.Incarnation{
 		Slot: 3, Generation: 1, Token: testToken, Size: 3, ClusterID: 0xc1, MemberID: 0xabc,
-		PeerURL: PeerURL("shop", "demo", 3), Version: "3.6.16",
+		PeerURL: PeerURL(cluster(), 3), Version: "3.6.16",
 	}
 }
 
@@ -117,7 +117,7 @@ func TestAJoinedVolumeKeepsTheBootstrapItBelongsTo(t *testing.T) {
 	}
 	want := state.Volume{
 		Name: "demo-3-0000000000000abc", Slot: 3, Generation: 1, Token: testToken, Size: 3, ClusterID: 0xc1,
-		MemberID: 0xabc, Version: "3.6.16", PeerURL: PeerURL("shop", "demo", 3), StorageClass: "ssd",
+		MemberID: 0xabc, Version: "3.6.16", PeerURL: PeerURL(cluster(), 3), StorageClass: "ssd",
 	}
 	if diff := cmp.Diff(want, v); diff != "" {
 		t.Errorf("the volume came back otherwise (-want +got):\n%s", diff)
@@ -159,7 +159,7 @@ func TestParseVolumeRefusesRecordsThatDoNotFit(t *testing.T) {
 		"no size":                {annotate(AnnotationSize, ""), "size is"},
 		"restored elsewhere":     {func(p *corev1.PersistentVolumeClaim) { p.Namespace = "copy" }, "another namespace"},
 		"of a cluster demo-0":    {label("demo-0-0"), "do not make up"},
-		"peer URL of other slot": {annotate(AnnotationPeerURL, PeerURL("shop", "demo", 1)), "peer-url is"},
+		"peer URL of other slot": {annotate(AnnotationPeerURL, PeerURL(cluster(), 1)), "peer-url is"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pvc := Volume(cluster(), bootstrapped(cluster(), 0, "3.6.16"))

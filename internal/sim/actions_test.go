@@ -5,6 +5,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/quorate/quorate/internal/etcd"
+	"github.com/quorate/quorate/internal/resources"
 )
 
 // action is something that happens. Names are sentences, so that a failed schedule reads as a story.
@@ -41,6 +42,9 @@ func actionsOf(w *world, ephemeral bool) []action {
 		{"etcd is killed", func(r *rapid.T) { losePod(r, w, ephemeral, "kill") }},
 		{"the operator restarts", func(*rapid.T) { w.restart(0) }},
 	}
+	if w.speaksTLS() {
+		list = append(list, tlsActions(w, ephemeral)...)
+	}
 	if ephemeral {
 		return list
 	}
@@ -58,7 +62,7 @@ func durableActions(w *world) []action {
 		}},
 		{"the latch is deleted", func(*rapid.T) {
 			if w.formed != 0 {
-				deleteFirst(w, "ConfigMap")
+				deleteNamed(w, "ConfigMap", resources.LatchName(clusterName))
 			}
 		}},
 		{"the EtcdCluster is deleted and created again", func(r *rapid.T) {
@@ -77,7 +81,9 @@ func (w *world) step(operator int) {
 
 func reconcileStale(r *rapid.T, w *world) {
 	i := rapid.IntRange(0, 1).Draw(r, "operator")
-	for _, kind := range []string{"Pod", "PersistentVolumeClaim", "ConfigMap", "EtcdCluster", "Service", "PodDisruptionBudget"} {
+	for _, kind := range []string{
+		"Pod", "PersistentVolumeClaim", "ConfigMap", "Secret", "EtcdCluster", "Service", "PodDisruptionBudget",
+	} {
 		w.operators[i].cache.advance(kind, rapid.IntRange(0, 4).Draw(r, kind))
 	}
 	w.reconcile(i)
@@ -100,13 +106,18 @@ func drawFault(r *rapid.T) fault {
 	return f
 }
 
+func deleteNamed(w *world, kind, name string) {
+	if r := (ref{kind, namespace, name}); w.store.objects[r] != nil {
+		w.log("somebody deletes %s %s", kind, name)
+		must(w.store.remove(r, nil, false))
+	}
+}
+
 func deleteFirst(w *world, kind string) {
-	for _, obj := range sorted(w.store.objects) {
-		if kindOf(obj) == kind {
-			w.log("somebody deletes %s %s", kind, obj.GetName())
-			must(w.store.remove(refOf(obj), nil, false))
-			return
-		}
+	for _, obj := range sorted(w.store.objects, kind) {
+		w.log("somebody deletes %s %s", kind, obj.GetName())
+		must(w.store.remove(refOf(obj), nil, false))
+		return
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -42,8 +43,8 @@ func (v reader) List(_ context.Context, into client.ObjectList, opts ...client.L
 	kind := kindOf(into)
 	kind = kind[:len(kind)-len("List")]
 	var items []runtime.Object
-	for _, obj := range sorted(v) {
-		if kindOf(obj) == kind && (o.Namespace == "" || o.Namespace == obj.GetNamespace()) &&
+	for _, obj := range sorted(v, kind) {
+		if (o.Namespace == "" || o.Namespace == obj.GetNamespace()) &&
 			o.LabelSelector.Matches(labels.Set(obj.GetLabels())) {
 			items = append(items, clone(obj))
 		}
@@ -103,7 +104,9 @@ func (c operatorClient) Get(
 }
 
 func (c operatorClient) List(ctx context.Context, into client.ObjectList, o ...client.ListOption) error {
-	return c.op.cache.view.List(ctx, into, o...)
+	err := c.op.cache.view.List(ctx, into, o...)
+	c.op.noteCredentials(into)
+	return err
 }
 
 // write does one write of the operator, or what the faults make of it.
@@ -165,8 +168,11 @@ func (c operatorClient) Apply(_ context.Context, config runtime.ApplyConfigurati
 		return fmt.Errorf("decode the kind: %w", err)
 	}
 	var obj client.Object = &corev1.Service{}
-	if typed.Kind == "PodDisruptionBudget" {
+	switch typed.Kind {
+	case "PodDisruptionBudget":
 		obj = &policyv1.PodDisruptionBudget{}
+	case "NetworkPolicy":
+		obj = &networkingv1.NetworkPolicy{}
 	}
 	if err := json.Unmarshal(data, obj); err != nil {
 		return fmt.Errorf("decode the apply configuration: %w", err)

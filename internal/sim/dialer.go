@@ -13,21 +13,28 @@ func objectKey(name string) client.ObjectKey {
 	return client.ObjectKey{Namespace: namespace, Name: name}
 }
 
-// liveReader reads the store itself.
-type liveReader struct{ store *store }
+// liveReader is how an operator reads the store itself.
+type liveReader struct {
+	store *store
+	op    *operator
+}
 
 func (l liveReader) Get(ctx context.Context, key client.ObjectKey, into client.Object, o ...client.GetOption) error {
 	return reader(l.store.objects).Get(ctx, key, into, o...)
 }
 
 func (l liveReader) List(ctx context.Context, into client.ObjectList, o ...client.ListOption) error {
-	return reader(l.store.objects).List(ctx, into, o...)
+	err := reader(l.store.objects).List(ctx, into, o...)
+	l.op.noteCredentials(into)
+	return err
 }
 
 // exclusive lets one call at a time into the model, which is not safe for concurrent use. Reads do not change the
 // model, so that the order of concurrent probes does not matter.
 type exclusive struct {
 	dialer etcd.Dialer
+	world  *world
+	op     *operator
 	mu     sync.Mutex
 }
 
@@ -38,37 +45,69 @@ func (e *exclusive) Client(t etcd.Target) (etcd.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return exclusiveClient{c, e}, nil
+	return exclusiveClient{c, e, t}, nil
 }
 
 func (e *exclusive) Retain(string, []string) {}
 
 // exclusiveClient locks reads only: changes are never concurrent, and a fault in one may let the other operator in.
 type exclusiveClient struct {
-	etcd.Client
-	e *exclusive
+	client etcd.Client
+	e      *exclusive
+	target etcd.Target
+}
+
+// read calls the model if the connection can be made.
+func read[T any](c exclusiveClient, call func() (T, error)) (T, error) {
+	c.e.mu.Lock()
+	defer c.e.mu.Unlock()
+	if err := c.e.world.reach(c.e.op, c.target); err != nil {
+		var none T
+		return none, err
+	}
+	return call()
+}
+
+func (c exclusiveClient) change(call func() error) error {
+	if err := c.e.world.reach(c.e.op, c.target); err != nil {
+		return err
+	}
+	return call()
 }
 
 func (c exclusiveClient) Status(ctx context.Context) (etcd.Status, error) {
-	c.e.mu.Lock()
-	defer c.e.mu.Unlock()
-	return c.Client.Status(ctx)
+	return read(c, func() (etcd.Status, error) { return c.client.Status(ctx) })
 }
 
 func (c exclusiveClient) Members(ctx context.Context) (etcd.MemberList, error) {
-	c.e.mu.Lock()
-	defer c.e.mu.Unlock()
-	return c.Client.Members(ctx)
+	return read(c, func() (etcd.MemberList, error) { return c.client.Members(ctx) })
 }
 
 func (c exclusiveClient) Read(ctx context.Context) error {
-	c.e.mu.Lock()
-	defer c.e.mu.Unlock()
-	return c.Client.Read(ctx)
+	_, err := read(c, func() (struct{}, error) { return struct{}{}, c.client.Read(ctx) })
+	return err
 }
 
 func (c exclusiveClient) Alarms(ctx context.Context) ([]etcd.Alarm, error) {
-	c.e.mu.Lock()
-	defer c.e.mu.Unlock()
-	return c.Client.Alarms(ctx)
+	return read(c, func() ([]etcd.Alarm, error) { return c.client.Alarms(ctx) })
+}
+
+func (c exclusiveClient) AddLearner(ctx context.Context, peerURL string) (id uint64, err error) {
+	err = c.change(func() error {
+		id, err = c.client.AddLearner(ctx, peerURL)
+		return err
+	})
+	return id, err
+}
+
+func (c exclusiveClient) Promote(ctx context.Context, id uint64) error {
+	return c.change(func() error { return c.client.Promote(ctx, id) })
+}
+
+func (c exclusiveClient) Remove(ctx context.Context, id uint64) error {
+	return c.change(func() error { return c.client.Remove(ctx, id) })
+}
+
+func (c exclusiveClient) MoveLeader(ctx context.Context, to uint64) error {
+	return c.change(func() error { return c.client.MoveLeader(ctx, to) })
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -23,9 +24,9 @@ func (w *world) truth() truth {
 	running := map[uint64]bool{}
 	var t truth
 	var list []etcd.Member
-	for _, pod := range all[*corev1.Pod](w.store) {
+	for _, pod := range view[*corev1.Pod](w.store) {
 		state, known := w.etcd.State(string(pod.UID))
-		if !known || !state.Running || !state.Ready || w.partitioned[pod.Spec.NodeName] {
+		if !known || !state.Running || !state.Ready || w.partitioned[pod.Spec.NodeName] || w.untrusted[pod.UID] {
 			continue
 		}
 		running[state.MemberID] = true
@@ -57,7 +58,10 @@ func (w *world) checkWrite(verb string, obj client.Object) {
 			w.checkVolumeDeletion(o)
 		}
 	case *corev1.ConfigMap:
-		if verb == "create" {
+		switch isTrust := o.Name != resources.LatchName(clusterName); {
+		case isTrust && verb == "delete":
+			w.checkTrustDeletion(o)
+		case !isTrust && verb == "create":
 			w.checkBootstrap()
 		}
 	}
@@ -71,15 +75,33 @@ func (w *world) checkStart(pod *corev1.Pod) {
 	}
 }
 
-// checkStop: the operator never stops a running voter that the majority needs.
+// checkStop: the operator never stops a running voter that the majority needs, and a listed member that runs only to
+// have it load other CAs. A single voter is stopped for that as well: there is no other way. One that
+// nobody can use any more may be stopped at any time.
 func (w *world) checkStop(pod *corev1.Pod) {
 	state, known := w.etcd.State(string(pod.UID))
-	if t := w.truth(); known && state.Running && t.quorate && w.formed != 0 {
-		v := quorum.Project(t.members, quorum.Change{Kind: quorum.Stop, Member: state.MemberID})
-		if !v.Allowed && !strings.Contains(v.Reason, "not listed") {
-			w.fail("deleting Pod %s breaks the quorum: %s", pod.Name, v.Reason)
-		}
+	t := w.truth()
+	if !known || !state.Running || !t.quorate || w.formed == 0 || !t.lists(state.MemberID) {
+		return
 	}
+	live, exists := get[*corev1.Pod](w.store, pod.Namespace, pod.Name)
+	if !exists || live.UID != pod.UID || live.DeletionTimestamp != nil {
+		return
+	}
+	if !w.outdated(live) {
+		w.fail("Pod %s is deleted, although its member is listed, runs and trusts what it shall", pod.Name)
+	}
+	if w.useless(live) {
+		return
+	}
+	v := quorum.Project(t.members, quorum.Change{Kind: quorum.Stop, Member: state.MemberID})
+	if !v.Allowed && v.Voters > 1 {
+		w.fail("deleting Pod %s breaks the quorum: %s", pod.Name, v.Reason)
+	}
+}
+
+func (t truth) lists(id uint64) bool {
+	return slices.ContainsFunc(t.members, func(m quorum.Member) bool { return m.ID == id })
 }
 
 // checkVolumeDeletion: the volume of a listed member is never deleted, and none while it cannot be known.
@@ -106,7 +128,7 @@ func (w *world) checkVolumeDeletion(claim *corev1.PersistentVolumeClaim) {
 
 // checkBootstrap: a latch is never created over existing data, but to resume it.
 func (w *world) checkBootstrap() {
-	for _, claim := range all[*corev1.PersistentVolumeClaim](w.store) {
+	for _, claim := range view[*corev1.PersistentVolumeClaim](w.store) {
 		if claim.Annotations[resources.AnnotationRetired] == "" && w.formed == 0 {
 			w.log("a latch is created beside volume %s", claim.Name)
 		}
@@ -134,7 +156,10 @@ func (w *world) checkMembership(call etcd.Call) {
 
 // check looks for what must never happen, after every action.
 func (w *world) check() {
-	for _, cm := range all[*corev1.ConfigMap](w.store) {
+	for _, cm := range view[*corev1.ConfigMap](w.store) {
+		if cm.Name != resources.LatchName(clusterName) {
+			continue
+		}
 		latch, err := resources.ParseLatch(cm)
 		if err != nil {
 			w.fail("the latch cannot be read: %v", err)
@@ -148,6 +173,8 @@ func (w *world) check() {
 		}
 	}
 	w.checkEtcd()
+	w.noteLoss()
+	w.checkCertificates()
 }
 
 func (w *world) checkEtcd() {

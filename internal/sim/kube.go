@@ -26,6 +26,9 @@ type kube struct {
 	disks      map[string]*disk
 	containers map[types.UID]*container
 	ips        map[types.UID]string
+	// lag is how late kubelets hear of changes of Secrets and ConfigMaps, resync how often they read the Secrets of their
+	// Pods without being told.
+	lag, resync time.Duration
 }
 
 // tick lets each of them work once.
@@ -58,7 +61,7 @@ func (k *kube) collect() {
 	for _, obj := range k.world.store.objects {
 		uids[obj.GetUID()] = true
 	}
-	for _, obj := range sorted(k.world.store.objects) {
+	for _, obj := range sorted(k.world.store.objects, "") {
 		for _, owner := range obj.GetOwnerReferences() {
 			if !uids[owner.UID] && obj.GetDeletionTimestamp() == nil {
 				_ = k.world.store.remove(refOf(obj), nil, false)

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,6 +24,14 @@ type container struct {
 	last     *corev1.ContainerStateTerminated
 	dir      *etcd.DataDir
 	node     string
+	// files are nil until all of them could be mounted; told and refreshAt say when they are read again.
+	files     files
+	told      string
+	refreshAt time.Time
+	paths     certificatePaths
+	// starting tells that etcd is about to start, and peerTrust and clientTrust are the CAs that it read then.
+	starting               bool
+	peerTrust, clientTrust string
 }
 
 // endOrphans ends the processes of Pods that no longer exist, on nodes whose kubelet hears of it.
@@ -43,7 +52,7 @@ func (k *kube) endOrphans() {
 func (k *kube) runPod(pod *corev1.Pod) {
 	c := k.containers[pod.UID]
 	if c == nil {
-		c = &container{dir: &etcd.DataDir{}, node: pod.Spec.NodeName}
+		c = &container{dir: &etcd.DataDir{}, node: pod.Spec.NodeName, paths: pathsOf(pod)}
 		if name := claimOf(pod); name != "" {
 			claim, exists := get[*corev1.PersistentVolumeClaim](k.world.store, pod.Namespace, name)
 			if !exists {
@@ -61,6 +70,16 @@ func (k *kube) runPod(pod *corev1.Pod) {
 		k.world.store.drop(refOf(pod))
 		return
 	}
+	if c.files == nil {
+		mounted, err := k.mount(pod)
+		if err != nil {
+			k.report(pod, c)
+			return
+		}
+		c.files, c.told = mounted, pod.Annotations[resources.AnnotationCertificates]
+		c.refreshAt = k.world.now.Add(k.resync)
+	}
+	k.refresh(pod, c)
 	state, _ := k.world.etcd.State(string(pod.UID))
 	switch {
 	case c.started && !state.Running:
@@ -71,28 +90,40 @@ func (k *kube) runPod(pod *corev1.Pod) {
 	case !c.started && c.wait > 0:
 		c.wait--
 	case !c.started:
-		k.world.etcd.Start(k.process(pod, c))
-		c.started = true
+		k.start(pod, c)
 	}
 	k.report(pod, c)
+}
+
+// start starts etcd, which exits at once without usable certificates.
+func (k *kube) start(pod *corev1.Pod, c *container) {
+	if err := k.load(c); err != nil {
+		c.last = &corev1.ContainerStateTerminated{ExitCode: 1, Message: err.Error()}
+		c.wait = crashBackoff
+		c.restarts++
+		return
+	}
+	c.started, c.starting = true, true
+	k.world.link()
+	k.world.etcd.Start(k.process(pod, c))
+	c.starting = false
 }
 
 // process is how the kubelet starts etcd: annotations are resolved at every start of the container.
 func (k *kube) process(pod *corev1.Pod, c *container) etcd.ProcessConfig {
 	a := pod.Annotations
-	slot, _ := resources.ParseSlot(pod.Labels[resources.LabelCluster], pod.Name)
 	return etcd.ProcessConfig{
 		PodUID: string(pod.UID), Name: pod.Name, Address: k.address(pod),
 		PeerURL:        a[resources.AnnotationPeerURL],
-		ClientURL:      resources.ClientURL(pod.Namespace, pod.Labels[resources.LabelCluster], slot),
+		ClientURL:      argument(pod, "--advertise-client-urls="),
 		InitialCluster: a[resources.AnnotationInitialCluster],
 		Existing:       a[resources.AnnotationInitialClusterState] == "existing",
-		Token:          tokenOf(pod), Version: a[resources.AnnotationVersion], DataDir: c.dir,
+		Token:          argument(pod, "--initial-cluster-token="), Version: a[resources.AnnotationVersion], DataDir: c.dir,
 	}
 }
 
-func tokenOf(pod *corev1.Pod) string {
-	const flag = "--initial-cluster-token="
+// argument of etcd that begins with the flag.
+func argument(pod *corev1.Pod, flag string) string {
 	for _, arg := range pod.Spec.Containers[0].Args {
 		if strings.HasPrefix(arg, flag) {
 			return strings.TrimPrefix(arg, flag)
@@ -133,7 +164,12 @@ func (k *kube) report(pod *corev1.Pod, c *container) {
 		cs.State.Waiting = &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}
 	}
 	before := pod.DeepCopy()
-	pod.Status.Phase, pod.Status.PodIP = corev1.PodRunning, k.ip(pod)
+	if c.files == nil {
+		cs.State.Waiting.Reason = "ContainerCreating"
+		pod.Status.Phase = corev1.PodPending
+	} else {
+		pod.Status.Phase, pod.Status.PodIP = corev1.PodRunning, k.ip(pod)
+	}
 	pod.Status.ContainerStatuses = []corev1.ContainerStatus{cs}
 	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: isReady}}
 	if !equal(before.Status, pod.Status) {
@@ -159,7 +195,11 @@ func (k *kube) powerOn(node string) {
 	k.world.log("%s has power", node)
 	delete(k.down, node)
 	for _, pod := range all[*corev1.Pod](k.world.store) {
-		if c := k.containers[pod.UID]; pod.Spec.NodeName == node && c != nil && c.started {
+		c := k.containers[pod.UID]
+		if pod.Spec.NodeName == node && c != nil {
+			c.files = nil // everything is mounted anew after a boot
+		}
+		if pod.Spec.NodeName == node && c != nil && c.started {
 			c.started, c.wait = false, 0
 			c.restarts++
 			c.last = &corev1.ContainerStateTerminated{ExitCode: 255, Message: "", FinishedAt: metav1.NewTime(k.world.now)}

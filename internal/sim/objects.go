@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 
@@ -42,8 +41,15 @@ func copyField(into, from client.Object, name string) {
 	}
 }
 
-func sorted(objects map[ref]client.Object) []client.Object {
-	refs := slices.SortedFunc(maps.Keys(objects), func(a, b ref) int {
+// sorted are the objects of a kind, or all of them if none is given, in the order of their names.
+func sorted(objects map[ref]client.Object, kind string) []client.Object {
+	refs := make([]ref, 0, len(objects))
+	for r := range objects {
+		if kind == "" || r.kind == kind {
+			refs = append(refs, r)
+		}
+	}
+	slices.SortFunc(refs, func(a, b ref) int {
 		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.name, b.name))
 	})
 	list := make([]client.Object, 0, len(refs))

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/quorum"
+	"github.com/quorate/quorate/internal/resources"
 )
 
 // TestSchedules runs random schedules of edits and faults: SIM_RUNS of them, or as many as -rapid.checks says. After
@@ -27,6 +29,7 @@ func TestSchedules(t *testing.T) {
 func schedule(r *rapid.T, done map[string]float64) {
 	w := newWorld(4)
 	ephemeral := rapid.IntRange(0, 3).Draw(r, "ephemeral") == 0
+	drawTLS(r, w)
 	create(w, size(r), ephemeral)
 	actions := actionsOf(w, ephemeral)
 	for range rapid.IntRange(5, 60).Draw(r, "actions") {
@@ -42,7 +45,7 @@ func schedule(r *rapid.T, done map[string]float64) {
 
 func stopOnFailure(r *rapid.T, w *world) {
 	if len(w.failures) > 0 {
-		r.Fatalf("%s\n\ntrace:\n%s", strings.Join(w.failures, "\n"), strings.Join(w.trace, "\n"))
+		r.Fatalf("%s", w.masked(strings.Join(w.failures, "\n")+"\n\ntrace:\n"+strings.Join(w.trace, "\n")))
 	}
 }
 
@@ -51,11 +54,13 @@ func size(r *rapid.T) int32 { return rapid.SampledFrom([]int32{1, 3, 5}).Draw(r,
 func create(w *world, replicas int32, ephemeral bool) {
 	obj := &v1alpha1.EtcdCluster{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: clusterName}}
 	obj.Spec.Replicas = ptr.To(replicas)
+	obj.Spec.TLS = w.tls.DeepCopy()
 	if ephemeral {
 		obj.Spec.Storage.Ephemeral = &v1alpha1.EphemeralStorage{}
 	}
 	must(w.store.create(obj))
-	w.log("the user creates a cluster of %d, ephemeral %t", replicas, ephemeral)
+	w.user = &user{world: w}
+	w.log("the user creates a cluster of %d, ephemeral %t, TLS %t", replicas, ephemeral, w.speaksTLS())
 }
 
 func scale(w *world, replicas int32) {
@@ -105,7 +110,7 @@ func (w *world) partition(node string, cut bool) {
 	}
 	for _, pod := range all[*corev1.Pod](w.store) {
 		if pod.Spec.NodeName == node {
-			w.etcd.Partition(string(pod.UID), cut)
+			w.cutOff(pod, w.untrusted[pod.UID])
 			w.etcd.Unreachable(string(pod.UID), cut)
 		}
 	}
@@ -116,18 +121,25 @@ func settle(w *world) {
 	w.log("the faults end")
 	w.faults = nil
 	for _, node := range w.kube.nodes {
-		w.kube.powerOn(node)
+		if w.kube.down[node] {
+			w.kube.powerOn(node)
+		}
 		w.partition(node, false)
 	}
+	// A rotation restarts every member twice, and another may be due after it.
 	const rounds, rest = 400, 8
+	limit := rounds
+	if w.speaksTLS() {
+		limit = 4 * rounds
+	}
 	quiet := 0
-	for range rounds {
+	for range limit {
 		writes := w.writes
 		w.step(0)
 		if len(w.failures) > 0 {
 			return
 		}
-		if w.writes != writes || !asSpecified(w) {
+		if w.writes != writes || w.help() || !asSpecified(w) {
 			quiet = 0
 			continue
 		}
@@ -136,7 +148,7 @@ func settle(w *world) {
 		}
 	}
 	c := w.cluster()
-	w.fail("the cluster does not come to rest: %s", describeStatus(c))
+	w.fail("the cluster does not come to rest: %s; %s", w.unsettled(), describeStatus(c))
 }
 
 func asSpecified(w *world) bool {
@@ -148,7 +160,45 @@ func asSpecified(w *world) bool {
 		}
 	}
 	return meta.IsStatusConditionTrue(c.Status.Conditions, v1alpha1.ConditionReady) &&
-		ptr.Deref(c.Status.Replicas, 0) == *c.Spec.Replicas && voters == int(*c.Spec.Replicas)
+		ptr.Deref(c.Status.Replicas, 0) == *c.Spec.Replicas && voters == int(*c.Spec.Replicas) &&
+		(!w.speaksTLS() || meta.IsStatusConditionTrue(c.Status.Conditions, v1alpha1.ConditionCertificatesValid)) &&
+		w.unsettled() == ""
+}
+
+// help does what the status asks people for: it tells whether it did anything.
+func (w *world) help() bool {
+	c := w.cluster()
+	asked := func(what string) bool { return strings.Contains(describeStatus(c), what) }
+	switch {
+	case w.acknowledges && w.user.acknowledge():
+		return true
+	case !w.acknowledges && c.Status.TLS != nil && c.Status.TLS.ClientsMustLoad != nil:
+		w.sleepUntil(w.now.Add(resources.ClientGrace(c)))
+		return true
+	case w.speaksTLS() && asked("scale to 3 for the rotation"):
+		scale(w, 3)
+		return true
+	case w.speaksTLS() && asked("delete all member Pods at once"):
+		w.log("the user deletes all member Pods")
+		for _, pod := range all[*corev1.Pod](w.store) {
+			must(w.store.remove(refOf(pod), nil, false))
+		}
+		return true
+	}
+	return false
+}
+
+var randomName = regexp.MustCompile(clusterName + `-trust-[0-9a-z]+`)
+
+// masked replaces the names that are made from random keys, so that a schedule that is repeated fails the same way.
+func (w *world) masked(text string) string {
+	known := map[string]string{}
+	return randomName.ReplaceAllStringFunc(text, func(name string) string {
+		if known[name] == "" {
+			known[name] = fmt.Sprintf("%s-trust-(%d)", clusterName, len(known)+1)
+		}
+		return known[name]
+	})
 }
 
 func describeStatus(c *v1alpha1.EtcdCluster) string {

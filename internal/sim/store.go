@@ -3,10 +3,13 @@
 package sim
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -32,6 +36,7 @@ func (r ref) resource() schema.GroupResource { return schema.GroupResource{Resou
 type change struct {
 	ref ref
 	obj client.Object
+	at  time.Time
 }
 
 // store is the API server: objects with optimistic concurrency, finalization and history.
@@ -51,13 +56,23 @@ func (s *store) put(obj client.Object) {
 	obj.SetResourceVersion(strconv.FormatUint(s.version, 10))
 	r := refOf(obj)
 	s.objects[r] = clone(obj)
-	s.history[r.kind] = append(s.history[r.kind], change{r, s.objects[r]})
+	s.history[r.kind] = append(s.history[r.kind], change{r, s.objects[r], s.now()})
 }
 
 func (s *store) drop(r ref) {
 	s.version++
 	delete(s.objects, r)
-	s.history[r.kind] = append(s.history[r.kind], change{r, nil})
+	s.history[r.kind] = append(s.history[r.kind], change{r, nil, s.now()})
+}
+
+// at is the object as it was at a time; nil when there was none.
+func (s *store) at(r ref, then time.Time) client.Object {
+	for _, ch := range slices.Backward(s.history[r.kind]) {
+		if ch.ref == r && !ch.at.After(then) {
+			return ch.obj
+		}
+	}
+	return nil
 }
 
 func (s *store) create(obj client.Object) error {
@@ -84,6 +99,9 @@ func (s *store) update(obj client.Object, status bool) error {
 		obj.GetResourceVersion() != "" && obj.GetResourceVersion() != old.GetResourceVersion() {
 		return apierrors.NewConflict(r.resource(), r.name, fmt.Errorf("the object has been modified"))
 	}
+	if err := checkImmutable(obj, old); err != nil {
+		return err
+	}
 	merged, other := clone(obj), clone(old)
 	if status {
 		merged, other = other, merged
@@ -102,6 +120,23 @@ func (s *store) update(obj client.Object, status bool) error {
 		s.put(merged)
 	}
 	set(obj, s.objects[r])
+	return nil
+}
+
+// checkImmutable refuses what the API server refuses: another type of a Secret, other data in an immutable ConfigMap.
+func checkImmutable(obj, old client.Object) error {
+	valid := true
+	switch o := old.(type) {
+	case *corev1.Secret:
+		now, _ := obj.(*corev1.Secret)
+		valid = now.Type == o.Type
+	case *corev1.ConfigMap:
+		now, _ := obj.(*corev1.ConfigMap)
+		valid = !ptr.Deref(o.Immutable, false) || ptr.Deref(now.Immutable, false) && reflect.DeepEqual(now.Data, o.Data)
+	}
+	if !valid {
+		return apierrors.NewInvalid(schema.GroupKind{Kind: kindOf(old)}, old.GetName(), nil)
+	}
 	return nil
 }
 
@@ -162,13 +197,26 @@ func (s *store) remove(r ref, pre *metav1.Preconditions, force bool) error {
 
 // all objects of a kind, in the order of their names so that a run can be repeated.
 func all[T client.Object](s *store) []T {
+	list := view[T](s)
+	for i, t := range list {
+		list[i], _ = clone(t).(T)
+	}
+	return list
+}
+
+// view is all, without copies: only to be read.
+func view[T client.Object](s *store) []T {
+	var zero T
+	kind := kindOf(zero)
 	var list []T
-	for _, obj := range sorted(s.objects) {
-		if t, ok := obj.(T); ok {
-			c, _ := clone(t).(T)
-			list = append(list, c)
+	for r, obj := range s.objects {
+		if t, ok := obj.(T); ok && r.kind == kind {
+			list = append(list, t)
 		}
 	}
+	slices.SortFunc(list, func(a, b T) int {
+		return cmp.Or(strings.Compare(a.GetNamespace(), b.GetNamespace()), strings.Compare(a.GetName(), b.GetName()))
+	})
 	return list
 }
 

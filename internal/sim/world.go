@@ -39,10 +39,26 @@ type world struct {
 	etcd        *etcd.Model
 	operators   []*operator
 	partitioned map[string]bool // nodes cut off from all others
-	registry    *prometheus.Registry
-	metrics     *controllers.Metrics
-	tokens      int
-	puts        int
+	verifier    *verifier
+	// untrusted are the members whose certificates no other member accepts; cut are those and the ones on nodes that
+	// are cut off.
+	untrusted, cut map[types.UID]bool
+	// outages are the times at which no operator ran, with what they leave to be mended after them.
+	outages []outage
+	// interrupted tells that something expired in an outage, and that somebody is still refused since then.
+	interrupted bool
+	// foreign are the certificates that somebody else put into Secrets of the cluster.
+	foreign   map[string]bool
+	user      *user
+	rotations int
+	damaged   string // the kind of objects with certificates that somebody damaged last
+	// acknowledges tells that the user acknowledges in the end; else the grace has to pass.
+	acknowledges bool
+	tls          *v1alpha1.TLSSpec // of the cluster that the schedule creates
+	registry     *prometheus.Registry
+	metrics      *controllers.Metrics
+	tokens       int
+	puts         int
 	// writes of operators that changed something.
 	writes int
 	// faults are spent one for each call of an operator that they name.
@@ -68,21 +84,27 @@ type fault struct {
 type operator struct {
 	cache      *cache
 	reconciler *controllers.EtcdClusterReconciler
-	dieAfter   bool
-	busy       bool
+	// credentials hold the operator's certificates; pairs are those that it read, by their content.
+	credentials *etcd.Credentials
+	pairs       map[string]operatorPair
+	dieAfter    bool
+	busy        bool
 }
 
 func newWorld(nodes int) *world {
 	w := &world{
 		now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), partitioned: map[string]bool{}, registry: prometheus.NewRegistry(),
+		verifier: newVerifier(), untrusted: map[types.UID]bool{}, cut: map[types.UID]bool{},
+		foreign: map[string]bool{"garbage": true},
 	}
 	w.metrics = controllers.NewMetrics(w.registry)
 	w.store = newStore(func() time.Time { return w.now })
 	w.etcd = etcd.NewModel(etcd.ModelOptions{Now: func() time.Time { return w.now }})
 	w.etcd.Fault = w.etcdFault
+	w.user = &user{world: w}
 	w.kube = &kube{
 		world: w, down: map[string]bool{}, disks: map[string]*disk{},
-		containers: map[types.UID]*container{}, ips: map[types.UID]string{},
+		containers: map[types.UID]*container{}, ips: map[types.UID]string{}, resync: defaultResync,
 	}
 	must(w.store.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}))
 	for i := range nodes {
@@ -104,12 +126,15 @@ func must(err error) {
 
 // restart starts the operator process anew, with a fresh cache and an empty memory.
 func (w *world) restart(i int) {
-	op := &operator{cache: newCache(w.store)}
+	op := &operator{cache: newCache(w.store), credentials: &etcd.Credentials{}, pairs: map[string]operatorPair{}}
 	c := operatorClient{world: w, op: op}
 	clock := func() time.Time { return w.now }
-	live := liveReader{w.store}
-	dialer := &exclusive{dialer: w.etcd.Dialer()}
-	observer := &observe.Observer{Etcd: dialer, Now: clock, DefaultVersion: "3.6.16", Nodes: true, Live: live}
+	live := liveReader{w.store, op}
+	dialer := &exclusive{dialer: w.etcd.Dialer(), world: w, op: op}
+	observer := &observe.Observer{
+		Etcd: dialer, Now: clock, DefaultVersion: "3.6.16", Nodes: true, Live: live,
+		Credentials: op.credentials, Handshake: w.served,
+	}
 	expect := act.NewExpectations(op.cache.view, live, clock)
 	op.reconciler = &controllers.EtcdClusterReconciler{
 		Client: c, Etcd: dialer, Observer: observer, Expect: expect,
@@ -179,12 +204,14 @@ func (w *world) countSteps(into map[string]float64) {
 func (w *world) tick() {
 	w.now = w.now.Add(tickLength)
 	w.kube.tick()
+	w.user.tick()
+	w.link()
 	w.etcd.Tick()
 	w.check()
 }
 
 func (w *world) log(format string, args ...any) {
-	w.trace = append(w.trace, w.now.Format("04:05 ")+fmt.Sprintf(format, args...))
+	w.trace = append(w.trace, w.now.Format("01-02 15:04:05 ")+fmt.Sprintf(format, args...))
 }
 
 func (w *world) fail(format string, args ...any) {

@@ -32,6 +32,8 @@ type Cluster struct {
 	Nodes map[string]Node
 	// PeerService is the headless Service of the peers; nil until Kubernetes has it.
 	PeerService *PeerService
+	// TLS is what is known of the certificates; nil when the cluster speaks plain text.
+	TLS *TLS
 	// Disruption is the PodDisruptionBudget; nil when there is none.
 	Disruption *DisruptionBudget
 }

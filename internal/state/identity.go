@@ -89,6 +89,10 @@ type Start struct {
 	Voter bool
 	// IPv6 listens on [::] instead of 0.0.0.0.
 	IPv6 bool
+	// Trust is the ConfigMap with the CAs that the member trusts, and Certificates the revision of the certificates
+	// that it finds at its start; both are empty when it speaks plain text.
+	Trust        string
+	Certificates string
 	// Node pins the Pod to a node; empty leaves it to the scheduler.
 	Node string
 }

@@ -28,6 +28,8 @@ type Member struct {
 	Volume *Volume
 	// Probe is what the member answered.
 	Probe Probe
+	// Serves are the certificates that it was seen to serve.
+	Serves Serves
 	// Health is the verdict over Probe and Pod.
 	Health Health
 	// Reason tells why the member is not healthy, in a sentence part.
@@ -87,6 +89,8 @@ type Probe struct {
 	Errors      []string
 	// Err tells why it did not answer.
 	Err string
+	// Forbidden tells that it refused to answer because the operator is no user of it.
+	Forbidden bool
 }
 
 // Pod is what matters of a member's Pod.
@@ -116,6 +120,10 @@ type Pod struct {
 	// Started and Retiring are the records of an ephemeral incarnation.
 	Started  bool
 	Retiring bool
+	// Trust is the name of the ConfigMap with the CAs that it trusts; empty when it speaks plain text.
+	Trust string
+	// Certificates is the revision of the certificates that the kubelet was last told to bring up to date.
+	Certificates string
 	// Applied is the part of the spec that it was last rendered from.
 	Applied string
 	// Version of etcd that it was rendered with.

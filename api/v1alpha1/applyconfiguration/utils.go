@@ -18,6 +18,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 	// Group=quorate.dev, Version=v1alpha1
 	case v1alpha1.SchemeGroupVersion.WithKind("AutoCompaction"):
 		return &apiv1alpha1.AutoCompactionApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CertManagerTLS"):
+		return &apiv1alpha1.CertManagerTLSApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ClientServiceSpec"):
 		return &apiv1alpha1.ClientServiceSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EphemeralStorage"):
@@ -34,8 +36,12 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.ExtraArgApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ImageSpec"):
 		return &apiv1alpha1.ImageSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IssuerReference"):
+		return &apiv1alpha1.IssuerReferenceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("MemberStatus"):
 		return &apiv1alpha1.MemberStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("NetworkPolicySpec"):
+		return &apiv1alpha1.NetworkPolicySpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PodMetadata"):
 		return &apiv1alpha1.PodMetadataApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PodSpec"):
@@ -46,8 +52,14 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.PullSecretApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("QuorumStatus"):
 		return &apiv1alpha1.QuorumStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("SecretsTLS"):
+		return &apiv1alpha1.SecretsTLSApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("StorageSpec"):
 		return &apiv1alpha1.StorageSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("TLSSpec"):
+		return &apiv1alpha1.TLSSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("TLSStatus"):
+		return &apiv1alpha1.TLSStatusApplyConfiguration{}
 
 	}
 	return nil

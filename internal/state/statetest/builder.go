@@ -31,16 +31,23 @@ const (
 var Now = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
 // Builder builds an observation. Its methods change it and return it, so that calls chain.
-type Builder struct{ c *state.Cluster }
+type Builder struct {
+	c *state.Cluster
+	// issued tells the CA that issued a certificate, both by fingerprint; serial makes certificates different.
+	issued map[string]string
+	serial int
+}
 
 // Fresh is an EtcdCluster that was just created: Kubernetes holds nothing of it yet.
 func Fresh() *Builder {
-	return &Builder{&state.Cluster{
+	return &Builder{c: &state.Cluster{
 		Now:            Now,
 		DefaultVersion: Version,
 		Object: &v1alpha1.EtcdCluster{
 			ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: Name, UID: UID, Generation: 1},
-			Spec:       v1alpha1.EtcdClusterSpec{Replicas: ptr.To[int32](3)},
+			Spec: v1alpha1.EtcdClusterSpec{
+				Replicas: ptr.To[int32](3), TLS: &v1alpha1.TLSSpec{Mode: ptr.To(v1alpha1.TLSDisabled)},
+			},
 		},
 		Nodes: map[string]state.Node{},
 	}}
@@ -54,7 +61,7 @@ func Bootstrap(size int) *Builder {
 	b.c.Latch = &latch
 	b.c.PeerService = &state.PeerService{}
 	b.c.Etcd = state.Etcd{ClusterID: latch.ClusterID, Err: "no voter answers"}
-	for _, in := range resources.LatchMembers(Namespace, Name, latch) {
+	for _, in := range resources.LatchMembers(b.c.Object, latch) {
 		b.add(state.Member{Slot: in.Slot, ID: in.MemberID})
 	}
 	return b

@@ -29,7 +29,7 @@ func (b *Builder) Launch(slots ...int) *Builder {
 			b.c.Latch.Launched = append(b.c.Latch.Launched, m.ID)
 		}
 		m.Pod = b.pod(*m)
-		m.Probe = state.Probe{}
+		m.Probe, m.Serves = state.Probe{}, state.Serves{}
 	})
 }
 
@@ -42,7 +42,7 @@ func (b *Builder) Run(slots ...int) *Builder {
 			Answered: true, ClusterID: b.c.Etcd.ClusterID, MemberID: m.ID, Version: Version, Leader: b.ID(0), Term: 2,
 			Committed: 100, Applied: 100, Learner: m.Learner, DBSize: 1 << 20, DBSizeInUse: 1 << 19,
 		}
-		m.Started = b.c.Etcd.Listed
+		m.Started, m.Serves = b.c.Etcd.Listed, b.served()
 		if m.Volume != nil {
 			m.Volume.Node, m.Volume.RecordedPersistentVolume = m.Pod.Node, m.Volume.PersistentVolume
 		}
@@ -68,13 +68,13 @@ func (b *Builder) Seal(slots ...int) *Builder {
 			m.Pod.Started = true
 		}
 		m.Pod.Sealed = true
-		m.Pod.InitialCluster = List(m.Slot)
+		m.Pod.InitialCluster = b.List(m.Slot)
 	})
 }
 
 // NoPod takes the members' Pods away.
 func (b *Builder) NoPod(slots ...int) *Builder {
-	return b.each(slots, func(m *state.Member) { m.Pod, m.Probe = nil, state.Probe{} })
+	return b.each(slots, func(m *state.Member) { m.Pod, m.Probe, m.Serves = nil, state.Probe{}, state.Serves{} })
 }
 
 // NoVolume takes the members' volumes away.
@@ -85,7 +85,8 @@ func (b *Builder) NoVolume(slots ...int) *Builder {
 // Crash stops the members' containers, which the kubelet is about to start again.
 func (b *Builder) Crash(slots ...int) *Builder {
 	return b.each(slots, func(m *state.Member) {
-		m.Pod.Running, m.Pod.Ready, m.Pod.ContainerID, m.Probe = false, false, "", state.Probe{}
+		m.Pod.Running, m.Pod.Ready, m.Pod.ContainerID = false, false, ""
+		m.Probe, m.Serves = state.Probe{}, state.Serves{}
 		m.Pod.Waiting, m.Pod.Restarts, m.Pod.LastExit = "CrashLoopBackOff", 1, &state.Exit{Code: 1}
 	})
 }
@@ -133,12 +134,18 @@ func (b *Builder) Member(slot int, change func(*state.Member)) *Builder {
 	return b.each([]int{slot}, change)
 }
 
+// PeerURL is the peer URL of a slot of a built cluster that speaks plain text.
+func PeerURL(slot int) string { return resources.PeerURL(Fresh().c.Object, slot) }
+
+// List is etcd's --initial-cluster of these slots of a built cluster that speaks plain text.
+func List(slots ...int) string { return Fresh().List(slots...) }
+
 // List is etcd's --initial-cluster of these slots.
-func List(slots ...int) string {
+func (b *Builder) List(slots ...int) string {
 	var list []state.InitialMember
 	for _, slot := range slots {
 		list = append(list, state.InitialMember{
-			Name: resources.MemberName(Name, slot), PeerURL: resources.PeerURL(Namespace, Name, slot),
+			Name: resources.MemberName(Name, slot), PeerURL: resources.PeerURL(b.c.Object, slot),
 		})
 	}
 	return state.InitialCluster(list)
@@ -170,7 +177,7 @@ func (b *Builder) volume(m state.Member) *state.Volume {
 	v := &state.Volume{
 		Name: resources.VolumeName(Name, m.Slot, m.ID), UID: types.UID("uid-volume-" + resources.FormatID(m.ID)),
 		ResourceVersion: "1", Slot: m.Slot, Generation: 1, Token: Token, Size: b.size(), MemberID: m.ID,
-		ClusterID: b.c.Etcd.ClusterID, Version: Version, PeerURL: resources.PeerURL(Namespace, Name, m.Slot),
+		ClusterID: b.c.Etcd.ClusterID, Version: Version, PeerURL: resources.PeerURL(b.c.Object, m.Slot),
 		PersistentVolume: "pv-" + resources.FormatID(m.ID),
 	}
 	if b.c.Latch != nil {
@@ -191,6 +198,9 @@ func (b *Builder) pod(m state.Member) *state.Pod {
 	if !b.c.Ephemeral() {
 		p.Volume = resources.VolumeName(Name, m.Slot, m.ID)
 	}
+	if t := b.c.TLS; t != nil {
+		p.Trust, p.Certificates = t.Trust, t.Revision()
+	}
 	return p
 }
 
@@ -203,7 +213,7 @@ func (b *Builder) list(m state.Member) string {
 	for _, other := range b.c.Members {
 		slots = append(slots, other.Slot)
 	}
-	return List(slots...)
+	return b.List(slots...)
 }
 
 func (b *Builder) size() int {

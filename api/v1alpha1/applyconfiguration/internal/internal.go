@@ -34,6 +34,15 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: string
 - name: com.github.quorate.quorate.api.v1alpha1.AutoCompactionMode
   scalar: string
+- name: com.github.quorate.quorate.api.v1alpha1.CertManagerTLS
+  map:
+    fields:
+    - name: clientIssuer
+      type:
+        namedType: com.github.quorate.quorate.api.v1alpha1.IssuerReference
+    - name: peerIssuer
+      type:
+        namedType: com.github.quorate.quorate.api.v1alpha1.IssuerReference
 - name: com.github.quorate.quorate.api.v1alpha1.ClientServiceSpec
   map:
     fields:
@@ -94,6 +103,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: image
       type:
         namedType: com.github.quorate.quorate.api.v1alpha1.ImageSpec
+    - name: networkPolicy
+      type:
+        namedType: com.github.quorate.quorate.api.v1alpha1.NetworkPolicySpec
     - name: paused
       type:
         scalar: boolean
@@ -108,6 +120,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: com.github.quorate.quorate.api.v1alpha1.StorageSpec
       default: {}
+    - name: tls
+      type:
+        namedType: com.github.quorate.quorate.api.v1alpha1.TLSSpec
     - name: version
       type:
         scalar: string
@@ -157,6 +172,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: selector
       type:
         scalar: string
+    - name: tls
+      type:
+        namedType: com.github.quorate.quorate.api.v1alpha1.TLSStatus
     - name: version
       type:
         scalar: string
@@ -215,6 +233,18 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: repository
       type:
         scalar: string
+- name: com.github.quorate.quorate.api.v1alpha1.IssuerReference
+  map:
+    fields:
+    - name: group
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: name
+      type:
+        scalar: string
 - name: com.github.quorate.quorate.api.v1alpha1.MemberHealth
   scalar: string
 - name: com.github.quorate.quorate.api.v1alpha1.MemberRole
@@ -246,6 +276,21 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: volume
       type:
         scalar: string
+- name: com.github.quorate.quorate.api.v1alpha1.NetworkPolicySpec
+  map:
+    fields:
+    - name: clients
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.api.networking.v1.NetworkPolicyPeer
+          elementRelationship: atomic
+    - name: monitoring
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.api.networking.v1.NetworkPolicyPeer
+          elementRelationship: atomic
 - name: com.github.quorate.quorate.api.v1alpha1.PodMetadata
   map:
     fields:
@@ -335,6 +380,18 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: numeric
 - name: com.github.quorate.quorate.api.v1alpha1.ReclaimPolicy
   scalar: string
+- name: com.github.quorate.quorate.api.v1alpha1.SecretsTLS
+  map:
+    fields:
+    - name: client
+      type:
+        scalar: string
+    - name: peer
+      type:
+        scalar: string
+    - name: server
+      type:
+        scalar: string
 - name: com.github.quorate.quorate.api.v1alpha1.StorageSpec
   map:
     fields:
@@ -348,6 +405,50 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
     - name: storageClassName
+      type:
+        scalar: string
+- name: com.github.quorate.quorate.api.v1alpha1.TLSMode
+  scalar: string
+- name: com.github.quorate.quorate.api.v1alpha1.TLSSpec
+  map:
+    fields:
+    - name: caLifetime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+    - name: caRotation
+      type:
+        scalar: string
+    - name: certManager
+      type:
+        namedType: com.github.quorate.quorate.api.v1alpha1.CertManagerTLS
+    - name: certificateLifetime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+    - name: clientGrace
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+    - name: extraSANs
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: mode
+      type:
+        namedType: com.github.quorate.quorate.api.v1alpha1.TLSMode
+    - name: secrets
+      type:
+        namedType: com.github.quorate.quorate.api.v1alpha1.SecretsTLS
+- name: com.github.quorate.quorate.api.v1alpha1.TLSStatus
+  map:
+    fields:
+    - name: certificatesExpire
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: clientSecret
+      type:
+        scalar: string
+    - name: clientsMustLoad
       type:
         scalar: string
 - name: io.k8s.api.core.v1.Affinity
@@ -700,6 +801,30 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: runAsUserName
       type:
         scalar: string
+- name: io.k8s.api.networking.v1.IPBlock
+  map:
+    fields:
+    - name: cidr
+      type:
+        scalar: string
+    - name: except
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+- name: io.k8s.api.networking.v1.NetworkPolicyPeer
+  map:
+    fields:
+    - name: ipBlock
+      type:
+        namedType: io.k8s.api.networking.v1.IPBlock
+    - name: namespaceSelector
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
+    - name: podSelector
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
 - name: io.k8s.apimachinery.pkg.api.resource.Quantity
   scalar: untyped
   list:

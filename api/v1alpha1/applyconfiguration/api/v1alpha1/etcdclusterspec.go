@@ -19,6 +19,10 @@ type EtcdClusterSpecApplyConfiguration struct {
 	Storage *StorageSpecApplyConfiguration `json:"storage,omitempty"`
 	// etcd holds options of the etcd servers.
 	Etcd *EtcdOptionsApplyConfiguration `json:"etcd,omitempty"`
+	// tls secures the traffic among the members and with clients. When not set, the operator manages certificates.
+	TLS *TLSSpecApplyConfiguration `json:"tls,omitempty"`
+	// networkPolicy lets only those reach the members who have to. When not set, there is no NetworkPolicy.
+	NetworkPolicy *NetworkPolicySpecApplyConfiguration `json:"networkPolicy,omitempty"`
 	// podTemplate holds the fields of the member Pods that may be chosen.
 	PodTemplate *PodTemplateApplyConfiguration `json:"podTemplate,omitempty"`
 	// clientService shapes the Service NAME-client, through which clients reach the ready voters.
@@ -70,6 +74,22 @@ func (b *EtcdClusterSpecApplyConfiguration) WithStorage(value *StorageSpecApplyC
 // If called multiple times, the Etcd field is set to the value of the last call.
 func (b *EtcdClusterSpecApplyConfiguration) WithEtcd(value *EtcdOptionsApplyConfiguration) *EtcdClusterSpecApplyConfiguration {
 	b.Etcd = value
+	return b
+}
+
+// WithTLS sets the TLS field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the TLS field is set to the value of the last call.
+func (b *EtcdClusterSpecApplyConfiguration) WithTLS(value *TLSSpecApplyConfiguration) *EtcdClusterSpecApplyConfiguration {
+	b.TLS = value
+	return b
+}
+
+// WithNetworkPolicy sets the NetworkPolicy field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the NetworkPolicy field is set to the value of the last call.
+func (b *EtcdClusterSpecApplyConfiguration) WithNetworkPolicy(value *NetworkPolicySpecApplyConfiguration) *EtcdClusterSpecApplyConfiguration {
+	b.NetworkPolicy = value
 	return b
 }
 

@@ -11,7 +11,7 @@ import (
 //
 // EtcdClusterStatus is the cluster as it was last observed. It holds stable values only; volatile ones are metrics.
 type EtcdClusterStatusApplyConfiguration struct {
-	// conditions are Ready, Available, Progressing and Degraded.
+	// conditions are Ready, Available, Progressing, Degraded and, with TLS, CertificatesValid.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// observedGeneration is the generation of the spec that this status speaks of.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
@@ -31,6 +31,8 @@ type EtcdClusterStatusApplyConfiguration struct {
 	Endpoints []string `json:"endpoints,omitempty"`
 	// quorum tells how far the cluster is from losing its majority.
 	Quorum *QuorumStatusApplyConfiguration `json:"quorum,omitempty"`
+	// tls tells how the certificates stand; not set in mode Disabled.
+	TLS *TLSStatusApplyConfiguration `json:"tls,omitempty"`
 	// members are the members that etcd lists, and those that are being started.
 	Members []MemberStatusApplyConfiguration `json:"members,omitempty"`
 }
@@ -125,6 +127,14 @@ func (b *EtcdClusterStatusApplyConfiguration) WithEndpoints(values ...string) *E
 // If called multiple times, the Quorum field is set to the value of the last call.
 func (b *EtcdClusterStatusApplyConfiguration) WithQuorum(value *QuorumStatusApplyConfiguration) *EtcdClusterStatusApplyConfiguration {
 	b.Quorum = value
+	return b
+}
+
+// WithTLS sets the TLS field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the TLS field is set to the value of the last call.
+func (b *EtcdClusterStatusApplyConfiguration) WithTLS(value *TLSStatusApplyConfiguration) *EtcdClusterStatusApplyConfiguration {
+	b.TLS = value
 	return b
 }
 
