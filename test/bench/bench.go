@@ -39,24 +39,40 @@ func measure(ctx context.Context, o options) (*results, error) {
 	if err := removeNamespaces(ctx, e); err != nil {
 		return nil, fmt.Errorf("remove what an earlier benchmark left: %w", err)
 	}
-	r := &results{Started: time.Now().UTC(), root: kube.Root, EtcdVersion: o.version, VolumeSize: o.size.String()}
+	r := &results{
+		Started: time.Now().UTC(), root: kube.Root, EtcdVersion: o.version, VolumeSize: o.size.String(), TLS: o.tls,
+	}
 	if r.Machine, err = describeMachine(ctx, e); err != nil {
 		return nil, err
 	}
+	if err := r.measureParts(ctx, e, o); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *results) measureParts(ctx context.Context, e *framework.Environment, o options) error {
+	if o.wants(partIssue) {
+		costs, err := measureIssue(o)
+		if err != nil {
+			return fmt.Errorf("issue certificates: %w", err)
+		}
+		r.Issuing = &costs
+	}
 	if o.wants(partCreate, partKill, partScale) {
 		if err := takeTurns(ctx, e, o, r); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if o.wants(partRest) {
 		say("%d clusters of one member and %d of three are created, and watched at rest for %s", o.single, o.triple, o.rest)
 		atRest, err := measureRest(ctx, e, o)
 		if err != nil {
-			return nil, fmt.Errorf("clusters at rest: %w", err)
+			return fmt.Errorf("clusters at rest: %w", err)
 		}
 		r.Rest = &atRest
 	}
-	return r, nil
+	return nil
 }
 
 // lock keeps a second benchmark away: it would disturb the first one, and take its namespaces for leftovers.

@@ -25,22 +25,11 @@ func (s byHand) create(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.apply(ctx, o)
+	return s.apply(ctx, append(o.shared(), o.members()...))
 }
 
-// apply creates volumes before Pods: the scheduler puts a Pod whose claim it does not find aside for a while.
-func (s byHand) apply(ctx context.Context, o objects) error {
-	var all []client.Object
-	if o.Service != nil && len(o.Pods) > 1 {
-		all = append(all, o.Service)
-	}
-	for _, c := range o.Claims {
-		all = append(all, c)
-	}
-	for _, p := range o.Pods {
-		all = append(all, p)
-	}
-	for _, obj := range all {
+func (s byHand) apply(ctx context.Context, list []client.Object) error {
+	for _, obj := range list {
 		obj.SetNamespace(s.manifest.Namespace)
 		if err := s.client.Create(ctx, obj); err != nil {
 			return fmt.Errorf("create %T %s: %w", obj, obj.GetName(), err)
@@ -73,7 +62,7 @@ func (s byHand) add(ctx context.Context, leader connection, slot int) error {
 	if err != nil {
 		return err
 	}
-	if err := s.apply(ctx, o); err != nil {
+	if err := s.apply(ctx, o.members()); err != nil {
 		return err
 	}
 	_, err = s.observer.await(ctx, wanted{

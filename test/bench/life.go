@@ -83,20 +83,25 @@ func prepare(
 	if err != nil {
 		return nil, fmt.Errorf("watch namespace %s: %w", namespace, err)
 	}
-	s := &stage{env: e, options: o, observer: newObserver(objects, namespace)}
+	s := &stage{env: e, options: o}
 	if s.journal, err = watchMilestones(ctx, objects, 3); err != nil {
 		return nil, err
 	}
 	if hand {
-		s.subject = byHand{client: e.Client, observer: s.observer, manifest: o.manifest(namespace, clusterName)}
+		m, err := o.manifest(namespace, clusterName, time.Now())
+		if err != nil {
+			return nil, err
+		}
+		s.observer = newObserver(objects, namespace, m.Certificates.credentials)
+		s.subject = byHand{client: e.Client, observer: s.observer, manifest: m}
 		return s, nil
 	}
+	s.observer = newObserver(objects, namespace, o.credentials(objects, namespace))
 	s.subject = operated{client: e.Client, options: o, namespace: namespace}
-	endpoint := fmt.Sprintf("http://%s.%s.svc:%d", resources.ClientServiceName(clusterName), namespace,
-		resources.ClientPort)
+	address := fmt.Sprintf("%s.%s.svc:%d", resources.ClientServiceName(clusterName), namespace, resources.ClientPort)
 	nodes, err := nodeNames(ctx, e)
 	if err == nil {
-		s.service, err = watchService(ctx, e.Kube, nodes[0], endpoint)
+		s.service, err = watchService(ctx, e.Kube, nodes[0], address)
 	}
 	return s, err
 }
@@ -179,7 +184,11 @@ func (s *stage) awaitService(ctx context.Context) serviceAnswer {
 	if _, err := s.journal.await(ctx, milestoneClients); err != nil {
 		return serviceAnswer{err: err}
 	}
-	at, err := s.service.usable()
+	show, err := s.observer.credentials(ctx)
+	if err != nil {
+		return serviceAnswer{err: err}
+	}
+	at, err := s.service.usable(show)
 	return serviceAnswer{at: at, err: err}
 }
 

@@ -1,8 +1,9 @@
-// Command bench measures the operator on a real Kubernetes against the floor: the same Pods and volumes, written by
-// hand. Floor and operator take turns in one run and are observed by the same code, through etcd itself.
+// Command bench measures the operator on a real Kubernetes against the floor: the same Pods, volumes and certificates,
+// written by hand. Floor and operator take turns in one run and are observed by the same code, through etcd itself.
 //
 //	make bench                                        all of it, with Kubernetes and operator brought up before
 //	go run ./test/bench -repeats 2 -only create       on a Kubernetes with the operator that is up
+//	go run ./test/bench -tls=false                    both sides in plain text
 //
 // It needs the local Kubernetes, since it speaks to Pods directly and reads the API server's audit log. Nothing else
 // should run on the machine meanwhile.
@@ -23,6 +24,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/resources"
@@ -34,11 +36,13 @@ const (
 	partKill   = "kill"
 	partScale  = "scale"
 	partRest   = "rest"
+	partIssue  = "issue"
 )
 
 type options struct {
 	repeats int
 	parts   []string
+	tls     bool
 	version string
 	size    resource.Quantity
 	rest    time.Duration
@@ -85,11 +89,12 @@ func run(ctx context.Context, args []string) error {
 }
 
 func parse(args []string) (options, error) {
-	parts := []string{partCreate, partKill, partScale, partRest}
+	parts := []string{partIssue, partCreate, partKill, partScale, partRest}
 	o := options{}
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.IntVar(&o.repeats, "repeats", 5, "how often floor and operator are measured")
 	only := fs.String("only", strings.Join(parts, ","), "comma-separated parts to measure")
+	fs.BoolVar(&o.tls, "tls", true, "run the clusters with TLS; false runs floor and operator in plain text")
 	fs.StringVar(&o.version, "version", "3.6.16", "etcd version, of 3.6 or 3.7")
 	size := fs.String("size", "1Gi", "size of each volume")
 	fs.DurationVar(&o.rest, "rest", 5*time.Minute, "how long clusters at rest are watched")
@@ -133,7 +138,7 @@ func (o options) wants(parts ...string) bool {
 
 // cluster is the EtcdCluster that is measured. Its volumes go with it.
 func (o options) cluster(namespace, name string, replicas int) *v1alpha1.EtcdCluster {
-	return &v1alpha1.EtcdCluster{
+	c := &v1alpha1.EtcdCluster{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
 		Spec: v1alpha1.EtcdClusterSpec{
 			Replicas: new(int32(replicas)),
@@ -141,12 +146,31 @@ func (o options) cluster(namespace, name string, replicas int) *v1alpha1.EtcdClu
 			Storage:  v1alpha1.StorageSpec{Size: &o.size, ReclaimPolicy: new(v1alpha1.ReclaimDelete)},
 		},
 	}
+	if !o.tls {
+		c.Spec.TLS = &v1alpha1.TLSSpec{Mode: new(v1alpha1.TLSDisabled)}
+	}
+	return c
 }
 
-// manifest is the same cluster by hand.
-func (o options) manifest(namespace, name string) manifest {
-	return manifest{
-		Namespace: namespace, Cluster: name, Version: o.version, Size: o.size.String(),
-		Quota: resources.QuotaBackendBytes(o.cluster(namespace, name, 1)),
+// credentials of a client of that cluster.
+func (o options) credentials(secrets client.Reader, namespace string) credentialSource {
+	if !o.tls {
+		return plainText
 	}
+	return published(secrets, client.ObjectKey{Namespace: namespace, Name: resources.ClientSecretName(clusterName)})
+}
+
+// manifest is the same cluster by hand, with certificates that are made now.
+func (o options) manifest(namespace, name string, now time.Time) (manifest, error) {
+	c := o.cluster(namespace, name, 1)
+	m := manifest{
+		Namespace: namespace, Cluster: name, Version: o.version, Size: o.size.String(),
+		Quota: resources.QuotaBackendBytes(c),
+	}
+	if !o.tls {
+		return m, nil
+	}
+	var err error
+	m.Certificates, err = prepareCertificates(c, now)
+	return m, err
 }

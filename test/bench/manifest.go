@@ -8,6 +8,7 @@ import (
 	"text/template"
 
 	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 )
 
@@ -25,6 +26,8 @@ type manifest struct {
 	// InitialCluster and State are etcd's --initial-cluster and --initial-cluster-state.
 	InitialCluster, State string
 	Members               []memberName
+	// Certificates that were prepared; nil for plain text.
+	Certificates *certificates
 }
 
 type memberName struct{ Name string }
@@ -32,8 +35,43 @@ type memberName struct{ Name string }
 // objects are what a manifest consists of. All are without a namespace.
 type objects struct {
 	Service *corev1.Service
-	Claims  []*corev1.PersistentVolumeClaim
-	Pods    []*corev1.Pod
+	Secrets []*corev1.Secret
+	// Trust is nil for plain text.
+	Trust  *corev1.ConfigMap
+	Claims []*corev1.PersistentVolumeClaim
+	Pods   []*corev1.Pod
+}
+
+// shared are the objects that all members need, in the order of their creation.
+func (o objects) shared() []client.Object {
+	list := []client.Object{o.Service}
+	for _, s := range o.Secrets {
+		list = append(list, s)
+	}
+	if o.Trust != nil {
+		list = append(list, o.Trust)
+	}
+	return list
+}
+
+// members are volumes before Pods: the scheduler puts a Pod whose claim it does not find aside for a while.
+func (o objects) members() []client.Object {
+	var list []client.Object
+	for _, c := range o.Claims {
+		list = append(list, c)
+	}
+	for _, p := range o.Pods {
+		list = append(list, p)
+	}
+	return list
+}
+
+// Scheme of the URLs of the members.
+func (m manifest) Scheme() string {
+	if m.Certificates == nil {
+		return "http"
+	}
+	return "https"
 }
 
 func (m manifest) member(slot int) memberName {
@@ -42,7 +80,7 @@ func (m manifest) member(slot int) memberName {
 
 // peerURL is the address in the manifest's --initial-advertise-peer-urls.
 func (m manifest) peerURL(slot int) string {
-	return fmt.Sprintf("http://%s.%s-peers.%s.svc:2380", m.member(slot).Name, m.Cluster, m.Namespace)
+	return fmt.Sprintf("%s://%s.%s-peers.%s.svc:2380", m.Scheme(), m.member(slot).Name, m.Cluster, m.Namespace)
 }
 
 // initialCluster lists the slots 0 to n-1.
@@ -99,6 +137,12 @@ func (o *objects) add(document []byte) error {
 	case "Service":
 		o.Service = &corev1.Service{}
 		return yaml.UnmarshalStrict(document, o.Service)
+	case "Secret":
+		o.Secrets = append(o.Secrets, &corev1.Secret{})
+		return yaml.UnmarshalStrict(document, o.Secrets[len(o.Secrets)-1])
+	case "ConfigMap":
+		o.Trust = &corev1.ConfigMap{}
+		return yaml.UnmarshalStrict(document, o.Trust)
 	case "PersistentVolumeClaim":
 		o.Claims = append(o.Claims, &corev1.PersistentVolumeClaim{})
 		return yaml.UnmarshalStrict(document, o.Claims[len(o.Claims)-1])

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -19,6 +20,11 @@ import (
 func essence(pod *corev1.Pod) corev1.PodSpec {
 	spec := pod.Spec.DeepCopy()
 	spec.Volumes[0].PersistentVolumeClaim.ClaimName = ""
+	for i := range spec.Volumes {
+		if trust := spec.Volumes[i].ConfigMap; trust != nil {
+			trust.Name = ""
+		}
+	}
 	spec.DNSPolicy = ""
 	for i := range spec.Affinity.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution {
 		spec.Affinity.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution[i].PodAffinityTerm.LabelSelector = nil
@@ -42,10 +48,15 @@ func essence(pod *corev1.Pod) corev1.PodSpec {
 }
 
 func TestFloorIsWhatTheOperatorMakes(t *testing.T) {
-	for _, version := range []string{"3.6.16", "3.7.3"} {
-		t.Run(version, func(t *testing.T) {
-			o := options{version: version, size: resource.MustParse("1Gi")}
-			floor, err := o.manifest("ns", "demo").bootstrap(3)
+	for name, o := range map[string]options{
+		"3.6 with TLS":      {version: "3.6.16", tls: true},
+		"3.7 with TLS":      {version: "3.7.3", tls: true},
+		"3.6 in plain text": {version: "3.6.16"},
+		"3.7 in plain text": {version: "3.7.3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o.size = resource.MustParse("1Gi")
+			floor, err := manifestOf(t, o).bootstrap(3)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -53,11 +64,15 @@ func TestFloorIsWhatTheOperatorMakes(t *testing.T) {
 			if got := len(floor.Pods); got != 3 {
 				t.Fatalf("the floor has %d Pods, want 3", got)
 			}
+			start := state.Start{Voter: true}
+			if o.tls {
+				start.Trust = "demo-trust-of-the-operator"
+			}
 			for slot, pod := range floor.Pods {
 				i := state.Incarnation{
-					Slot: slot, MemberID: 1, Token: "ns", Version: version, PeerURL: resources.PeerURL("ns", "demo", slot),
+					Slot: slot, MemberID: 1, Token: "ns", Version: o.version, PeerURL: resources.PeerURL(cluster, slot),
 				}
-				want := essence(resources.Pod(cluster, i, state.Start{Voter: true}))
+				want := essence(resources.Pod(cluster, i, start))
 				if diff := cmp.Diff(want, essence(pod)); diff != "" {
 					t.Errorf("Pod %s (-operator +floor):\n%s", pod.Name, diff)
 				}
@@ -71,6 +86,15 @@ func TestFloorIsWhatTheOperatorMakes(t *testing.T) {
 	}
 }
 
+func manifestOf(t *testing.T, o options) manifest {
+	t.Helper()
+	m, err := o.manifest("ns", "demo", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
 func compareServices(t *testing.T, operator, floor *corev1.Service) {
 	t.Helper()
 	if floor.Name != operator.Name || floor.Spec.ClusterIP != operator.Spec.ClusterIP ||
@@ -81,7 +105,7 @@ func compareServices(t *testing.T, operator, floor *corev1.Service) {
 }
 
 func TestFloorListsItsMembers(t *testing.T) {
-	m := options{version: "3.6.16", size: resource.MustParse("1Gi")}.manifest("ns", "demo")
+	m := manifestOf(t, options{version: "3.6.16", size: resource.MustParse("1Gi"), tls: true})
 	first, err := m.bootstrap(1)
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +114,7 @@ func TestFloorListsItsMembers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const zero, one = "demo-0=http://demo-0.demo-peers.ns.svc:2380", "demo-1=http://demo-1.demo-peers.ns.svc:2380"
+	const zero, one = "demo-0=https://demo-0.demo-peers.ns.svc:2380", "demo-1=https://demo-1.demo-peers.ns.svc:2380"
 	for name, tc := range map[string]struct {
 		pods []*corev1.Pod
 		want []string
@@ -125,8 +149,9 @@ func TestOptionsAreRefused(t *testing.T) {
 			t.Errorf("%s: error is %v, want one that contains %q", args, err, want)
 		}
 	}
-	if o, err := parse(nil); err != nil || o.repeats != 5 || o.rest.Minutes() != 5 || o.single+o.triple != 20 {
-		t.Errorf("defaults are %+v, %v; want 5 repeats, 5 min and 20 clusters", o, err)
+	o, err := parse(nil)
+	if err != nil || o.repeats != 5 || o.rest.Minutes() != 5 || o.single+o.triple != 20 || !o.tls {
+		t.Errorf("defaults are %+v, %v; want 5 repeats, 5 min and 20 clusters, with TLS", o, err)
 	}
 }
 
@@ -138,13 +163,17 @@ func TestMilestonesAreReadFromObjects(t *testing.T) {
 			{ObjectMeta: metav1.ObjectMeta{Annotations: sealed}, Spec: corev1.PodSpec{NodeName: "b"}},
 			{Spec: corev1.PodSpec{NodeName: "b"}},
 		},
-		cluster: &v1alpha1.EtcdCluster{},
+		secrets: []corev1.Secret{
+			{ObjectMeta: metav1.ObjectMeta{Name: "bench-peer-tls"}}, {ObjectMeta: metav1.ObjectMeta{Name: "bench-client-tls"}},
+		},
+		configMaps: []corev1.ConfigMap{{ObjectMeta: metav1.ObjectMeta{Name: "bench-trust-0123456789abcdef"}}},
+		cluster:    &v1alpha1.EtcdCluster{},
 	}
 	got := map[string]bool{}
 	for _, m := range milestones(3) {
 		got[m.name] = m.reached(p)
 	}
-	want := map[string]bool{milestonePods: true, milestoneScheduled: true}
+	want := map[string]bool{milestonePods: true, milestoneScheduled: true, milestoneTrust: true}
 	for name, reached := range got {
 		if reached != want[name] {
 			t.Errorf("milestone %q: reached is %t, want %t", name, reached, want[name])

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,14 +17,16 @@ import (
 
 	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/resources"
+	"github.com/quorate/quorate/internal/state"
 )
 
 // picture is all of a namespace that milestones look at.
 type picture struct {
 	pods       []corev1.Pod
 	claims     []corev1.PersistentVolumeClaim
+	secrets    []corev1.Secret
 	configMaps []corev1.ConfigMap
-	slices     []discoveryv1.EndpointSlice
+	endpoints  []discoveryv1.EndpointSlice
 	cluster    *v1alpha1.EtcdCluster
 }
 
@@ -35,18 +38,20 @@ type milestone struct {
 
 // Names of milestones.
 const (
-	milestoneLatch     = "latch created"
-	milestoneClaims    = "volume claims created"
-	milestonePods      = "Pods created"
-	milestoneBound     = "volumes bound"
-	milestoneScheduled = "Pods scheduled"
-	milestoneRunning   = "containers running"
-	milestoneRecorded  = "members recorded as started"
-	milestoneSealed    = "Pods sealed"
-	milestoneFormed    = "latch says formed"
-	milestonePodsReady = "Pods ready"
-	milestoneClients   = "client Service has an endpoint"
-	milestoneReady     = "Ready=True"
+	milestoneLatch        = "latch created"
+	milestoneCertificates = "certificates published"
+	milestoneTrust        = "trust published"
+	milestoneClaims       = "volume claims created"
+	milestonePods         = "Pods created"
+	milestoneBound        = "volumes bound"
+	milestoneScheduled    = "Pods scheduled"
+	milestoneRunning      = "containers running"
+	milestoneRecorded     = "members recorded as started"
+	milestoneSealed       = "Pods sealed"
+	milestoneFormed       = "latch says formed"
+	milestonePodsReady    = "Pods ready"
+	milestoneClients      = "client Service has an endpoint"
+	milestoneReady        = "Ready=True"
 )
 
 // milestones of a cluster with so many members, in the order in which they are expected.
@@ -59,6 +64,8 @@ func milestones(members int) []milestone {
 	}
 	return []milestone{
 		{milestoneLatch, func(p picture) bool { return latch(p) != nil }},
+		{milestoneCertificates, hasCertificates},
+		{milestoneTrust, hasTrust},
 		claims(milestoneClaims, func(*corev1.PersistentVolumeClaim) bool { return true }),
 		pods(milestonePods, func(*corev1.Pod) bool { return true }),
 		claims(milestoneBound, func(c *corev1.PersistentVolumeClaim) bool { return c.Status.Phase == corev1.ClaimBound }),
@@ -97,6 +104,23 @@ func ready(p *corev1.Pod) bool {
 	return len(p.Status.ContainerStatuses) == 1 && p.Status.ContainerStatuses[0].Ready
 }
 
+// hasCertificates tells that there are those that members mount.
+func hasCertificates(p picture) bool {
+	has := func(name state.CertificateName) bool {
+		return slices.ContainsFunc(p.secrets, func(s corev1.Secret) bool {
+			return s.Name == resources.CertificateSecretName(clusterName, name)
+		})
+	}
+	return has(state.PeerCertificate) && has(state.ServerCertificate)
+}
+
+// hasTrust tells that there is what members trust. The operator's goes on with a hash of its content.
+func hasTrust(p picture) bool {
+	return slices.ContainsFunc(p.configMaps, func(c corev1.ConfigMap) bool {
+		return strings.HasPrefix(c.Name, clusterName+"-trust")
+	})
+}
+
 func latch(p picture) *corev1.ConfigMap {
 	for i := range p.configMaps {
 		if p.configMaps[i].Labels[resources.ComponentLabel] == resources.ComponentLatch {
@@ -107,7 +131,7 @@ func latch(p picture) *corev1.ConfigMap {
 }
 
 func hasClientEndpoint(p picture) bool {
-	for _, s := range p.slices {
+	for _, s := range p.endpoints {
 		if !strings.HasSuffix(s.Labels[discoveryv1.LabelServiceName], "-client") {
 			continue
 		}
@@ -141,8 +165,8 @@ func watchMilestones(ctx context.Context, objects cache.Cache, members int) (*jo
 		j.wait[m.name] = make(chan struct{})
 	}
 	for _, kind := range []client.Object{
-		&corev1.Pod{}, &corev1.PersistentVolumeClaim{}, &corev1.ConfigMap{}, &discoveryv1.EndpointSlice{},
-		&v1alpha1.EtcdCluster{},
+		&corev1.Pod{}, &corev1.PersistentVolumeClaim{}, &corev1.Secret{}, &corev1.ConfigMap{},
+		&discoveryv1.EndpointSlice{}, &v1alpha1.EtcdCluster{},
 	} {
 		informer, err := objects.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
 		if err != nil {
@@ -200,15 +224,19 @@ func (j *journal) look(ctx context.Context) {
 func (j *journal) picture(ctx context.Context) (picture, error) {
 	var pods corev1.PodList
 	var claims corev1.PersistentVolumeClaimList
+	var secrets corev1.SecretList
 	var configMaps corev1.ConfigMapList
-	var slices discoveryv1.EndpointSliceList
+	var endpoints discoveryv1.EndpointSliceList
 	var clusters v1alpha1.EtcdClusterList
-	for _, list := range []client.ObjectList{&pods, &claims, &configMaps, &slices, &clusters} {
+	for _, list := range []client.ObjectList{&pods, &claims, &secrets, &configMaps, &endpoints, &clusters} {
 		if err := j.objects.List(ctx, list); err != nil {
 			return picture{}, fmt.Errorf("read the watched objects: %w", err)
 		}
 	}
-	p := picture{pods: pods.Items, claims: claims.Items, configMaps: configMaps.Items, slices: slices.Items}
+	p := picture{
+		pods: pods.Items, claims: claims.Items, secrets: secrets.Items, configMaps: configMaps.Items,
+		endpoints: endpoints.Items,
+	}
 	if len(clusters.Items) > 0 {
 		p.cluster = &clusters.Items[0]
 	}

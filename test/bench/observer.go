@@ -32,8 +32,9 @@ const (
 // observer asks the members of the one cluster of a namespace, each at its Pod's address. All Pods of the namespace
 // are members.
 type observer struct {
-	pods      client.Reader // a cache: it is read in every tick
-	namespace string
+	pods        client.Reader // a cache: it is read in every tick
+	namespace   string
+	credentials credentialSource
 
 	mu    sync.Mutex
 	conns map[types.UID]connection
@@ -45,8 +46,8 @@ type connection struct {
 	maintenance clientv3.Maintenance
 }
 
-func newObserver(pods client.Reader, namespace string) *observer {
-	return &observer{pods: pods, namespace: namespace, conns: map[types.UID]connection{}}
+func newObserver(pods client.Reader, namespace string, from credentialSource) *observer {
+	return &observer{pods: pods, namespace: namespace, credentials: from, conns: map[types.UID]connection{}}
 }
 
 func (o *observer) close() {
@@ -60,14 +61,19 @@ func (o *observer) close() {
 
 // dial is connected to the Pod's member as soon as that serves: with the usual back-off of a second, the time at which
 // a member is seen would be that of the next attempt.
-func (o *observer) dial(pod *corev1.Pod) (connection, error) {
+func (o *observer) dial(ctx context.Context, pod *corev1.Pod) (connection, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if c, found := o.conns[pod.UID]; found {
 		return c, nil
 	}
+	show, err := o.credentials(ctx)
+	if err != nil {
+		return connection{}, fmt.Errorf("connect to member %s: %w", pod.Name, err)
+	}
 	address := net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(resources.ClientPort))
-	c, err := dialEtcd("http://" + address)
+	name := pod.Name + "." + resources.PeerServiceName(clusterName) + "." + pod.Namespace + ".svc"
+	c, err := dialEtcd(address, show, name)
 	if err != nil {
 		return connection{}, fmt.Errorf("connect to member %s: %w", pod.Name, err)
 	}
@@ -77,17 +83,31 @@ func (o *observer) dial(pod *corev1.Pod) (connection, error) {
 	return conn, nil
 }
 
-func dialEtcd(endpoint string) (*clientv3.Client, error) {
-	return clientv3.New(clientv3.Config{
-		Endpoints: []string{endpoint},
-		Logger:    zap.NewNop(),
+// dialEtcd connects to an address whose server shows a certificate for serverName, or else for the address's host.
+func dialEtcd(address string, show credentials, serverName string) (*clientv3.Client, error) {
+	config := clientv3.Config{
+		Logger: zap.NewNop(),
 		// One attempt: whoever asks repeats it, and sees why.
 		MaxUnaryRetries: 1,
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: tick, Multiplier: 1, MaxDelay: tick},
 			MinConnectTimeout: callTimeout,
 		})},
-	})
+	}
+	if show.plain() {
+		config.Endpoints = []string{"http://" + address}
+		return clientv3.New(config)
+	}
+	var err error
+	if config.TLS, err = show.config(); err != nil {
+		return nil, err
+	}
+	if serverName != "" {
+		// The server name of the TLS configuration does not matter to gRPC (credentials/tls.go, ClientHandshake).
+		config.DialOptions = append(config.DialOptions, grpc.WithAuthority(serverName))
+	}
+	config.Endpoints = []string{"https://" + address}
+	return clientv3.New(config)
 }
 
 // list are the Pods as the cache has them.
@@ -170,7 +190,7 @@ func (o *observer) answerTo(ctx context.Context, answers chan<- answer, pod *cor
 }
 
 func (o *observer) ask(ctx context.Context, pod *corev1.Pod, etcd func(context.Context, connection) error) error {
-	c, err := o.dial(pod)
+	c, err := o.dial(ctx, pod)
 	if err != nil {
 		return err
 	}

@@ -17,13 +17,16 @@ const createTarget = 1.5
 
 // results are all that was measured; times are in seconds.
 type results struct {
-	Started      time.Time     `json:"started"`
-	Machine      machine       `json:"machine"`
-	EtcdVersion  string        `json:"etcdVersion"`
-	VolumeSize   string        `json:"volumeSize"`
+	Started     time.Time `json:"started"`
+	Machine     machine   `json:"machine"`
+	EtcdVersion string    `json:"etcdVersion"`
+	VolumeSize  string    `json:"volumeSize"`
+	// TLS tells that all clusters, on both sides, spoke TLS.
+	TLS          bool          `json:"tls"`
 	Measurements []measurement `json:"measurements,omitempty"`
 	// Milestones of creation, since the apply.
 	Milestones []measurement `json:"milestones,omitempty"`
+	Issuing    *issuing      `json:"issuing,omitempty"`
 	Rest       *rest         `json:"rest,omitempty"`
 
 	root string
@@ -102,8 +105,11 @@ func (r *results) print(out io.Writer) error {
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(t, format+"\n", args...) }
 	m := r.Machine
 	line("\n%d cores, %.0f GiB, %s, kernel %s, load before %.1f", m.Cores, m.MemoryGiB, m.System, m.Kernel, m.Load)
-	line("Kubernetes %s with %d nodes, etcd %s on volumes of %s, operator %s",
-		m.Kubernetes, m.Nodes, r.EtcdVersion, r.VolumeSize, m.Operator)
+	line("Kubernetes %s with %d nodes, etcd %s %s on volumes of %s, operator %s",
+		m.Kubernetes, m.Nodes, r.EtcdVersion, r.transport(), r.VolumeSize, m.Operator)
+	if r.Issuing != nil {
+		r.Issuing.print(line)
+	}
 	if len(r.Measurements) > 0 {
 		line("\nmedian (min..max), seconds\tfloor\toperator\tratio\ttarget")
 		for _, m := range r.Measurements {
@@ -117,16 +123,24 @@ func (r *results) print(out io.Writer) error {
 		}
 	}
 	if r.Rest != nil {
-		r.Rest.print(line)
+		r.Rest.print(line, r.transport())
 	}
 	return t.Flush()
 }
 
-func (r *rest) print(line func(string, ...any)) {
-	line("\noperator with %d clusters (%d members) at rest for %.0f s\t", r.Clusters, r.Members, r.Seconds)
+// transport is how everybody speaks to everybody.
+func (r *results) transport() string {
+	if r.TLS {
+		return "with TLS"
+	}
+	return "in plain text"
+}
+
+func (r *rest) print(line func(string, ...any), transport string) {
+	line("\noperator with %d clusters (%d members) %s at rest for %.0f s\t", r.Clusters, r.Members, transport, r.Seconds)
 	line("working set, MiB\t%s", spread(&r.WorkingSet))
 	line("RSS, MiB\t%s", spread(&r.RSS))
-	line("CPU, seconds a minute\t%.2f", r.CPU)
+	line("the operator's CPU, seconds a minute\t%.2f", r.CPU)
 	line("all ready after their creation at once, seconds\t%.1f", r.AllReady)
 	line("writes to Kubernetes, its Lease aside\t%d\ttarget 0: %s", len(r.Writes), passed(len(r.Writes) == 0))
 	const shown = 10

@@ -80,18 +80,18 @@ func TestWritesAtRestMissTheTarget(t *testing.T) {
 func TestWhoseWritesCount(t *testing.T) {
 	const coordination, own = "coordination.k8s.io", framework.OperatorNamespace
 	for name, tc := range map[string]struct {
-		write            audit.Write
+		write            audit.Request
 		count, elsewhere int
 	}{
-		"the operator's Lease":               {audit.Write{Resource: "leases", Group: coordination, Namespace: own}, 0, 0},
-		"a Lease somewhere else":             {audit.Write{Resource: "leases", Group: coordination, Namespace: "ns"}, 1, 0},
-		"a member Pod":                       {audit.Write{Resource: "pods", Namespace: "ns"}, 1, 0},
-		"an event about leader election":     {audit.Write{Resource: "events", Namespace: own}, 1, 0},
-		"an object of no namespace":          {audit.Write{Resource: "nodes"}, 1, 0},
-		"a Pod of somebody else's cluster":   {audit.Write{Resource: "pods", Namespace: "default"}, 0, 1},
-		"a namespace that begins just alike": {audit.Write{Resource: "pods", Namespace: "ns-2"}, 0, 1},
+		"the operator's Lease":               {audit.Request{Resource: "leases", Group: coordination, Namespace: own}, 0, 0},
+		"a Lease somewhere else":             {audit.Request{Resource: "leases", Group: coordination, Namespace: "ns"}, 1, 0},
+		"a member Pod":                       {audit.Request{Resource: "pods", Namespace: "ns"}, 1, 0},
+		"an event about leader election":     {audit.Request{Resource: "events", Namespace: own}, 1, 0},
+		"an object of no namespace":          {audit.Request{Resource: "nodes"}, 1, 0},
+		"a Pod of somebody else's cluster":   {audit.Request{Resource: "pods", Namespace: "default"}, 0, 1},
+		"a namespace that begins just alike": {audit.Request{Resource: "pods", Namespace: "ns-2"}, 0, 1},
 	} {
-		writes, elsewhere := concerning([]audit.Write{tc.write}, "ns")
+		writes, elsewhere := concerning([]audit.Request{tc.write}, "ns")
 		if len(writes) != tc.count || elsewhere != tc.elsewhere {
 			t.Errorf("%s: counted %d here and %d elsewhere, want %d and %d", name, len(writes), elsewhere, tc.count, tc.elsewhere)
 		}

@@ -115,7 +115,7 @@ func awaitQuiet(ctx context.Context, e *framework.Environment, namespace string,
 // the others, and how many concern others.
 func operatorWrites(
 	e *framework.Environment, namespace string, from, to time.Time,
-) (writes []audit.Write, elsewhere int, err error) {
+) (writes []audit.Request, elsewhere int, err error) {
 	all, err := audit.Writes(filepath.Join(e.Dir(), "audit.log"), framework.OperatorUser, from, to)
 	if err != nil {
 		return nil, 0, err
@@ -125,7 +125,7 @@ func operatorWrites(
 }
 
 // concerning sorts writes by whether they belong to the clusters of the namespace or to the operator itself.
-func concerning(all []audit.Write, namespace string) (writes []audit.Write, elsewhere int) {
+func concerning(all []audit.Request, namespace string) (writes []audit.Request, elsewhere int) {
 	for _, w := range all {
 		switch {
 		case w.Lease() && w.Namespace == framework.OperatorNamespace:

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -20,21 +21,23 @@ import (
 // from the host.
 const serviceProbeCommand = "service-probe"
 
-// serviceProbe waits for a line on its standard input, so that it costs nothing before, then reads from etcd at the
-// endpoint until that succeeds, and prints the time of it. It returns the exit code.
-func serviceProbe(endpoint string) int {
-	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
+// serviceProbe waits for credentials on its standard input, so that it costs nothing before, then reads from etcd at
+// the address until that succeeds, and prints the time of it. It returns the exit code.
+func serviceProbe(address string) int {
+	var show credentials
+	if err := json.NewDecoder(os.Stdin).Decode(&show); err != nil {
+		fmt.Fprintln(os.Stderr, "read the credentials:", err)
 		return 1
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	c, err := dialEtcd(endpoint)
+	c, err := dialEtcd(address, show, "")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	defer func() { _ = c.Close() }()
-	err = repeat(ctx, "read through "+endpoint, func(ctx context.Context) error {
+	err = repeat(ctx, "read through "+address, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, callTimeout)
 		defer cancel()
 		_, err := c.Get(ctx, "/bench")
@@ -57,12 +60,12 @@ type serviceWatch struct {
 }
 
 // watchService starts a probe on a node. It ends with the context.
-func watchService(ctx context.Context, kube *framework.Kube, node, endpoint string) (*serviceWatch, error) {
+func watchService(ctx context.Context, kube *framework.Kube, node, address string) (*serviceWatch, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	argv := kube.Tool("exec", node, "--", self, serviceProbeCommand, endpoint)
+	argv := kube.Tool("exec", node, "--", self, serviceProbeCommand, address)
 	cmd := exec.CommandContext(ctx, filepath.Join(kube.Root, argv[0]), argv[1:]...) //nolint:gosec // this program
 	cmd.Dir = kube.Root
 	w := &serviceWatch{cmd: cmd, errors: &strings.Builder{}}
@@ -82,8 +85,8 @@ func watchService(ctx context.Context, kube *framework.Kube, node, endpoint stri
 }
 
 // usable starts to read through the Service and returns when that succeeded.
-func (w *serviceWatch) usable() (time.Time, error) {
-	_, err := io.WriteString(w.begin, "\n")
+func (w *serviceWatch) usable(show credentials) (time.Time, error) {
+	err := json.NewEncoder(w.begin).Encode(show)
 	line, readErr := w.out.ReadString('\n')
 	if err := errors.Join(err, readErr, w.cmd.Wait()); err != nil {
 		return time.Time{}, fmt.Errorf("probe the client Service: %w: %s", err, strings.TrimSpace(w.errors.String()))

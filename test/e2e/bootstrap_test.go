@@ -85,8 +85,9 @@ func (c *cluster) answersAtEndpoints(members int) {
 	if len(endpoints) != members {
 		c.t.Fatalf("status.endpoints is %v, want %d", endpoints, members)
 	}
-	endpoints = append(endpoints, fmt.Sprintf("http://%s.%s.svc:%d",
-		resources.ClientServiceName(c.key.Name), c.namespace, resources.ClientPort))
+	scheme, _, _ := strings.Cut(endpoints[0], "//")
+	endpoints = append(endpoints, fmt.Sprintf("%s//%s.%s.svc:%d",
+		scheme, resources.ClientServiceName(c.key.Name), c.namespace, resources.ClientPort))
 	for _, url := range endpoints {
 		c.eventually("reaching "+url, 30*time.Second, func(context.Context) string {
 			out, err := c.tryKubectl("exec", c.key.Name+"-0", "--", "etcdctl", "--endpoints="+url, "endpoint", "health")

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/api/v1alpha1"
-	"github.com/quorate/quorate/test/framework"
+	"github.com/quorate/quorate/test/framework/audit"
 )
 
 // It does not run in parallel with others: a member that is slow because the machine is busy is worth a status write.
@@ -57,11 +57,11 @@ func TestAtRestTheOperatorWritesNothing(t *testing.T) {
 }
 
 // writes are those of the operator in the test's namespace.
-func (w *world) writes(since time.Time) []framework.Write {
+func (w *world) writes(since time.Time) []audit.Request {
 	w.t.Helper()
 	all, err := w.OperatorWrites(since)
 	w.must(err)
-	var here []framework.Write
+	var here []audit.Request
 	for _, write := range all {
 		if write.Namespace == w.namespace {
 			here = append(here, write)

@@ -39,7 +39,8 @@ func TestMain(m *testing.M) {
 			panic(err) // the flag is one of package testing
 		}
 	}
-	os.Exit(m.Run())
+	start := time.Now()
+	os.Exit(checkRights(start, m.Run()))
 }
 
 // environment is the Kubernetes that all tests share.

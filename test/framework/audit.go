@@ -1,93 +1,90 @@
 package framework
 
 import (
-	"bufio"
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/quorate/quorate/test/framework/audit"
 )
 
-// Write is a request of the API server's audit log that changes something.
-type Write struct {
-	Time      time.Time
-	Verb      string
-	Resource  string
-	Namespace string
-	Name      string
-}
-
-func (w Write) String() string {
-	return fmt.Sprintf("%s %s %s %s/%s", w.Time.Format("15:04:05.000"), w.Verb, w.Resource, w.Namespace, w.Name)
-}
-
-// auditEvent is what is needed of an audit.k8s.io/v1 Event.
-type auditEvent struct {
-	Verb string `json:"verb"`
-	User struct {
-		Username string `json:"username"`
-	} `json:"user"`
-	ObjectRef struct {
-		Resource    string `json:"resource"`
-		Subresource string `json:"subresource"`
-		Namespace   string `json:"namespace"`
-		Name        string `json:"name"`
-	} `json:"objectRef"`
-	Received time.Time `json:"requestReceivedTimestamp"`
-}
-
-// OperatorWrites are the writes of the operator since a moment, as the API server's audit log has them; its Lease and
-// the reviews by which it authorises those who read its metrics are left out. It needs the local provider.
-func (k *Kube) OperatorWrites(since time.Time) ([]Write, error) {
+// Requests are those of a user since a moment, as the API server's audit log has them: all changes, and of service
+// accounts in the operator's namespace also what they read. It needs the local provider.
+func (k *Kube) Requests(user string, since time.Time) ([]audit.Request, error) {
 	if k.Provider != Local {
 		return nil, fmt.Errorf("read the audit log: %w", ErrLocalOnly)
 	}
-	file, err := os.Open(filepath.Join(k.Dir(), "audit.log"))
+	requests, err := audit.Requests(filepath.Join(k.Dir(), "audit.log"), user, since, time.Now())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("the API server has no audit log (\"make kube-down kube-up\" starts it anew): %w", err)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("read the audit log: %w", err)
-	}
-	defer func() { _ = file.Close() }()
-	return operatorWrites(file, since)
+	return requests, err
 }
 
-func operatorWrites(log io.Reader, since time.Time) ([]Write, error) {
-	var writes []Write
-	lines := bufio.NewReader(log)
-	for {
-		line, err := lines.ReadBytes('\n')
-		if errors.Is(err, io.EOF) {
-			return writes, nil // a line without an end is still being written
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read the audit log: %w", err)
-		}
-		var e auditEvent
-		if err := json.Unmarshal(line, &e); err != nil {
-			return nil, fmt.Errorf("read the audit log: %w", err)
-		}
-		if e.User.Username != OperatorUser || e.Received.Before(since) || exempt(e) {
+// OperatorWrites are the writes of the operator since a moment; its Lease and the reviews by which it authorises those
+// who read its metrics are left out. It needs the local provider.
+func (k *Kube) OperatorWrites(since time.Time) ([]audit.Request, error) {
+	requests, err := k.Requests(OperatorUser, since)
+	return slices.DeleteFunc(requests, func(r audit.Request) bool {
+		return !r.Change() || r.Lease() || r.Resource == "tokenreviews" || r.Resource == "subjectaccessreviews"
+	}), err
+}
+
+// RightsOf are what is granted to a service account by name, by the roles that are bound to it now. What all service
+// accounts may do, such as discovery, is not part of it.
+func (e *Environment) RightsOf(ctx context.Context, user string) ([]audit.Right, error) {
+	var everywhere rbacv1.ClusterRoleBindingList
+	var somewhere rbacv1.RoleBindingList
+	if err := errors.Join(e.Client.List(ctx, &everywhere), e.Client.List(ctx, &somewhere)); err != nil {
+		return nil, fmt.Errorf("list who is bound to which role: %w", err)
+	}
+	bindings := somewhere.Items
+	for _, b := range everywhere.Items {
+		bindings = append(bindings, rbacv1.RoleBinding{ObjectMeta: b.ObjectMeta, RoleRef: b.RoleRef, Subjects: b.Subjects})
+	}
+	var rights []audit.Right
+	for _, b := range bindings {
+		if !slices.ContainsFunc(b.Subjects, func(s rbacv1.Subject) bool { return isUser(s, user) }) {
 			continue
 		}
-		resource := e.ObjectRef.Resource
-		if sub := e.ObjectRef.Subresource; sub != "" {
-			resource += "/" + sub
+		rules, err := e.rules(ctx, b)
+		if err != nil {
+			return nil, err
 		}
-		writes = append(writes, Write{e.Received, e.Verb, resource, e.ObjectRef.Namespace, e.ObjectRef.Name})
+		granted, err := audit.Rights(rules, b.Namespace)
+		if err != nil {
+			return nil, fmt.Errorf("%s %s: %w", b.RoleRef.Kind, b.RoleRef.Name, err)
+		}
+		rights = append(rights, granted...)
 	}
+	return rights, nil
 }
 
-func exempt(e auditEvent) bool {
-	switch e.ObjectRef.Resource {
-	case "leases", "tokenreviews", "subjectaccessreviews":
-		return true
-	default:
-		return e.Verb == "get" || e.Verb == "list" || e.Verb == "watch"
+func isUser(s rbacv1.Subject, user string) bool {
+	name := strings.Join([]string{"system:serviceaccount", s.Namespace, s.Name}, ":")
+	return s.Kind == rbacv1.ServiceAccountKind && name == user
+}
+
+// rules are those of the role that is bound.
+func (e *Environment) rules(ctx context.Context, b rbacv1.RoleBinding) ([]rbacv1.PolicyRule, error) {
+	if b.RoleRef.Kind == "ClusterRole" {
+		var role rbacv1.ClusterRole
+		if err := e.Client.Get(ctx, client.ObjectKey{Name: b.RoleRef.Name}, &role); err != nil {
+			return nil, fmt.Errorf("read ClusterRole %s: %w", b.RoleRef.Name, err)
+		}
+		return role.Rules, nil
 	}
+	var role rbacv1.Role
+	if err := e.Client.Get(ctx, client.ObjectKey{Namespace: b.Namespace, Name: b.RoleRef.Name}, &role); err != nil {
+		return nil, fmt.Errorf("read Role %s: %w", b.RoleRef.Name, err)
+	}
+	return role.Rules, nil
 }

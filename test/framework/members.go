@@ -82,7 +82,14 @@ func (m *Members) ClientOf(ctx context.Context, pod *corev1.Pod) (*clientv3.Clie
 	if err != nil {
 		return nil, err
 	}
-	c, err := clientv3.New(clientv3.Config{Endpoints: []string{"http://" + address}, Logger: zap.NewNop()})
+	slot, _ := resources.ParseSlot(m.cluster.Name, pod.Name)
+	config, err := m.env.ClientTLS(ctx, m.cluster, resources.PeerHost(m.cluster.Namespace, m.cluster.Name, slot))
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	// Without a scheme clientv3 speaks TLS exactly when it is configured.
+	c, err := clientv3.New(clientv3.Config{Endpoints: []string{address}, TLS: config, Logger: zap.NewNop()})
 	if err != nil {
 		stop()
 		return nil, fmt.Errorf("connect to member %s: %w", pod.Name, err)

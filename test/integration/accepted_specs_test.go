@@ -59,5 +59,5 @@ func acceptedSpecs() []specCase {
 	} {
 		cases = append(cases, specCase{name: "the flag " + name, spec: extraArg(name, value)})
 	}
-	return cases
+	return append(cases, acceptedTLS()...)
 }

@@ -71,7 +71,7 @@ func acceptedChanges() []changeCase {
 
 func TestRefusedChange(t *testing.T) {
 	namespace := newNamespace(t)
-	for i, c := range refusedChanges() {
+	for i, c := range append(refusedChanges(), refusedTLSChanges()...) {
 		t.Run(c.name, func(t *testing.T) {
 			stored := createCluster(t, namespace, fmt.Sprintf("refused-%d", i), c.from)
 			object := stored.DeepCopy()
@@ -84,7 +84,7 @@ func TestRefusedChange(t *testing.T) {
 
 func TestAcceptedChange(t *testing.T) {
 	namespace := newNamespace(t)
-	for i, c := range acceptedChanges() {
+	for i, c := range append(acceptedChanges(), acceptedTLSChanges()...) {
 		t.Run(c.name, func(t *testing.T) {
 			object := createCluster(t, namespace, fmt.Sprintf("accepted-%d", i), c.from)
 			object.Object["spec"] = parseSpec(t, c.to)

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -109,7 +110,7 @@ func refusedSpecs() []specCase {
 		{"an unknown pull policy",
 			`{image: {pullPolicy: Sometimes}}`, `supported values: "Always", "IfNotPresent", "Never"`},
 	}
-	return append(cases, refusedFlags()...)
+	return slices.Concat(cases, refusedFlags(), refusedTLS())
 }
 
 // refusedFlags are etcd flags that belong to the operator, would endanger the data, or do not exist.

@@ -1,4 +1,4 @@
-// Package audit reads from the API server's audit log who wrote what.
+// Package audit reads from the API server's audit log who asked for what, and compares it with what roles grant.
 package audit
 
 import (
@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,24 +16,37 @@ import (
 	"time"
 )
 
-// Write is a request to change something, whether it was granted or not.
-type Write struct {
+// Request is a request to the API server, whether it was granted or not.
+type Request struct {
 	Time time.Time
+	// Verb is the one that is authorised: get, list, watch, create, update, patch, delete or deletecollection.
 	Verb string
-	// Resource is "pods" or, with a subresource, "pods/status".
+	// Resource is "pods" or, with a subresource, "pods/status"; empty for a URL of no resource.
 	Resource  string
 	Group     string
 	Namespace string
-	// Name is empty where the server chose one.
+	// Name is empty where the server chose one, and for many objects.
 	Name string
+	// Refused is why it was forbidden (status 403); empty when it was not.
+	Refused string
 }
 
-func (w Write) String() string {
-	return fmt.Sprintf("%s %s %s %s/%s", w.Time.UTC().Format("15:04:05.000"), w.Verb, w.Resource, w.Namespace, w.Name)
+func (r Request) String() string {
+	return fmt.Sprintf("%s %s %s %s/%s", r.Time.UTC().Format("15:04:05.000"), r.Verb, r.Resource, r.Namespace, r.Name)
 }
 
-// Lease tells that the write is to a Lease: leader election renews one every few seconds.
-func (w Write) Lease() bool { return w.Group == "coordination.k8s.io" && w.Resource == "leases" }
+// Lease tells that the request is for a Lease: leader election renews one every few seconds.
+func (r Request) Lease() bool { return r.Group == "coordination.k8s.io" && r.Resource == "leases" }
+
+// Change tells that the request may change something.
+func (r Request) Change() bool {
+	switch r.Verb {
+	case "get", "list", "watch":
+		return false
+	default:
+		return true
+	}
+}
 
 // event is what is used of an audit.k8s.io/v1 Event.
 type event struct {
@@ -48,12 +62,23 @@ type event struct {
 		Namespace   string `json:"namespace"`
 		Name        string `json:"name"`
 	} `json:"objectRef"`
+	ResponseStatus struct {
+		Code    int    `json:"code"`
+		Message string `json:"message"`
+	} `json:"responseStatus"`
 	RequestReceivedTimestamp time.Time `json:"requestReceivedTimestamp"`
 }
 
-// Writes are the writes of a user that the API server received from one time until before another one, oldest first.
-// The log is a file of JSON lines. Its rotated predecessors (NAME-TIMESTAMP.EXT beside it) are read too.
-func Writes(log, user string, from, to time.Time) ([]Write, error) {
+// Writes are those of Requests that may have changed something.
+func Writes(log, user string, from, to time.Time) ([]Request, error) {
+	all, err := Requests(log, user, from, to)
+	return slices.DeleteFunc(all, func(r Request) bool { return !r.Change() }), err
+}
+
+// Requests are those of a user that the API server received from one time until before another one, oldest first, as
+// far as its audit policy has them recorded. The log is a file of JSON lines. Its rotated predecessors
+// (NAME-TIMESTAMP.EXT beside it) are read too.
+func Requests(log, user string, from, to time.Time) ([]Request, error) {
 	if _, err := os.Stat(log); err != nil {
 		return nil, fmt.Errorf("audit log (the API server's --audit-log-path): %w", err)
 	}
@@ -62,19 +87,19 @@ func Writes(log, user string, from, to time.Time) ([]Write, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audit log %s: %w", log, err)
 	}
-	var found []Write
+	var found []Request
 	for _, name := range append(rotated, log) {
-		writes, err := readFile(name, user, from, to)
+		requests, err := readFile(name, user, from, to)
 		if err != nil {
 			return nil, fmt.Errorf("audit log %s: %w", name, err)
 		}
-		found = append(found, writes...)
+		found = append(found, requests...)
 	}
-	slices.SortFunc(found, func(a, b Write) int { return a.Time.Compare(b.Time) })
+	slices.SortFunc(found, func(a, b Request) int { return a.Time.Compare(b.Time) })
 	return found, nil
 }
 
-func readFile(name, user string, from, to time.Time) ([]Write, error) {
+func readFile(name, user string, from, to time.Time) ([]Request, error) {
 	file, err := os.Open(name) //nolint:gosec // the log that the caller names
 	if err != nil {
 		return nil, err
@@ -86,12 +111,12 @@ func readFile(name, user string, from, to time.Time) ([]Write, error) {
 	return parse(file, user, from, to)
 }
 
-func parse(log io.Reader, user string, from, to time.Time) ([]Write, error) {
+func parse(log io.Reader, user string, from, to time.Time) ([]Request, error) {
 	quoted, err := json.Marshal(user)
 	if err != nil {
 		return nil, err
 	}
-	var found []Write
+	var found []Request
 	lines := bufio.NewReader(log)
 	for number := 1; ; number++ {
 		line, err := lines.ReadBytes('\n')
@@ -109,34 +134,35 @@ func parse(log io.Reader, user string, from, to time.Time) ([]Write, error) {
 			return nil, fmt.Errorf("line %d: %w", number, err)
 		}
 		at := e.RequestReceivedTimestamp
-		if e.User.Username == user && e.change() && !at.Before(from) && at.Before(to) {
-			found = append(found, e.write())
+		if e.User.Username == user && e.counts() && !at.Before(from) && at.Before(to) {
+			found = append(found, e.request())
 		}
 	}
 }
 
-// change tells that the event ends a request that may have changed something; a request has several stages.
-func (e event) change() bool {
-	switch e.Stage {
-	case "ResponseComplete", "Panic":
-	default:
-		return false
+// counts tells that the event is the one of the request's stages by which it is counted: its end, but for a watch its
+// start, because it may go on for longer than anybody looks. One that is refused never starts.
+func (e event) counts() bool {
+	ended := e.Stage == "ResponseComplete" || e.Stage == "Panic"
+	if e.Verb == "watch" {
+		return e.Stage == "ResponseStarted" || ended && e.ResponseStatus.Code >= http.StatusBadRequest
 	}
-	switch e.Verb {
-	case "get", "list", "watch":
-		return false
-	default:
-		return true
-	}
+	return ended
 }
 
-func (e event) write() Write {
-	w := Write{
+func (e event) request() Request {
+	r := Request{
 		Time: e.RequestReceivedTimestamp, Verb: e.Verb, Group: e.ObjectRef.APIGroup,
 		Resource: e.ObjectRef.Resource, Namespace: e.ObjectRef.Namespace, Name: e.ObjectRef.Name,
 	}
 	if e.ObjectRef.Subresource != "" {
-		w.Resource += "/" + e.ObjectRef.Subresource
+		r.Resource += "/" + e.ObjectRef.Subresource
 	}
-	return w
+	if e.ResponseStatus.Code == http.StatusForbidden {
+		r.Refused = e.ResponseStatus.Message
+		if r.Refused == "" {
+			r.Refused = "forbidden"
+		}
+	}
+	return r
 }

@@ -28,7 +28,7 @@ const (
 	lease  = `"resource":"leases","apiGroup":"coordination.k8s.io","namespace":"quorate-system","name":"quorate"`
 )
 
-func TestWritesAreCounted(t *testing.T) {
+func TestRequestsAreCounted(t *testing.T) {
 	for name, tc := range map[string]struct {
 		log  string
 		want []string
@@ -40,10 +40,14 @@ func TestWritesAreCounted(t *testing.T) {
 		"the first moment belongs to it": {line(0, operator, "ResponseComplete", "patch", pod), []string{"patch pods"}},
 		"the last moment does not":       {line(10, operator, "ResponseComplete", "patch", pod), nil},
 		"an earlier write":               {line(-1, operator, "ResponseComplete", "patch", pod), nil},
-		"a read":                         {line(1, operator, "ResponseComplete", "get", pod), nil},
-		"a watch":                        {line(1, operator, "ResponseComplete", "watch", pod), nil},
-		"a write of somebody else":       {line(1, "kubelet", "ResponseComplete", "patch", pod), nil},
-		"a name that only begins alike":  {line(1, operator+"-2", "ResponseComplete", "patch", pod), nil},
+		"a read":                         {line(1, operator, "ResponseComplete", "get", pod), []string{"get pods"}},
+		"a watch that goes on":           {line(1, operator, "ResponseStarted", "watch", pod), []string{"watch pods"}},
+		"a watch that has ended": {
+			line(1, operator, "ResponseStarted", "watch", pod) + line(1, operator, "ResponseComplete", "watch", pod),
+			[]string{"watch pods"},
+		},
+		"a write of somebody else":      {line(1, "kubelet", "ResponseComplete", "patch", pod), nil},
+		"a name that only begins alike": {line(1, operator+"-2", "ResponseComplete", "patch", pod), nil},
 		"a user that is only mentioned": {
 			line(1, "kubelet", "ResponseComplete", "patch", `"resource":"pods","name":"`+operator+`"`), nil,
 		},
@@ -63,16 +67,16 @@ func TestWritesAreCounted(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(tc.want, short(got)); diff != "" {
-				t.Errorf("writes (-want +got):\n%s", diff)
+				t.Errorf("requests (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-func short(writes []Write) []string {
+func short(requests []Request) []string {
 	var out []string
-	for _, w := range writes {
-		out = append(out, w.Verb+" "+w.Resource)
+	for _, r := range requests {
+		out = append(out, r.Verb+" "+r.Resource)
 	}
 	return out
 }
@@ -98,10 +102,33 @@ func TestOnlyLeasesAreLeases(t *testing.T) {
 	}
 }
 
+func TestWhatIsForbiddenIsToldWithItsReason(t *testing.T) {
+	refused := func(verb, status string) string {
+		return strings.Replace(line(1, operator, "ResponseComplete", verb, pod), `"user"`, `"responseStatus":{`+status+`},"user"`, 1)
+	}
+	for name, tc := range map[string]struct {
+		log  string
+		want string
+	}{
+		"a read":             {refused("list", `"code":403,"message":"pods is forbidden"`), "pods is forbidden"},
+		"a watch":            {refused("watch", `"code":403,"message":"pods is forbidden"`), "pods is forbidden"},
+		"without a message":  {refused("list", `"code":403`), "forbidden"},
+		"another failure":    {refused("list", `"code":409,"message":"conflict"`), ""},
+		"what was permitted": {refused("list", `"code":200`), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := parse(strings.NewReader(tc.log), operator, start, start.Add(time.Hour))
+			if err != nil || len(got) != 1 || got[0].Refused != tc.want {
+				t.Errorf("found %+v, %v; want one request refused because of %q", got, err, tc.want)
+			}
+		})
+	}
+}
+
 func TestRotatedFilesAreReadInOrder(t *testing.T) {
 	dir := t.TempDir()
 	for name, content := range map[string]string{
-		"audit.log":                         line(5, operator, "ResponseComplete", "delete", pod),
+		"audit.log":                         line(4, operator, "ResponseComplete", "get", pod) + line(5, operator, "ResponseComplete", "delete", pod),
 		"audit-2026-01-02T03-04-08.000.log": line(2, operator, "ResponseComplete", "create", pod),
 		"other.log":                         line(3, operator, "ResponseComplete", "patch", pod),
 	} {
@@ -114,7 +141,7 @@ func TestRotatedFilesAreReadInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"create pods", "delete pods"}, short(got)); diff != "" {
-		t.Errorf("writes (-want +got):\n%s", diff)
+		t.Errorf("requests (-want +got):\n%s", diff)
 	}
 	if _, err := Writes(filepath.Join(dir, "none.log"), operator, start, start.Add(time.Minute)); err == nil {
 		t.Error("a log that does not exist counts as one without writes")

@@ -6,12 +6,15 @@ import (
 	"path/filepath"
 )
 
-// auditPolicy records who wrote what: tests count the writes of one user.
+// auditPolicy records who wrote what, and of the accounts in the operator's namespace also what they read: tests count
+// the operator's writes, and compare all that it asked for with its rights. A watch is recorded when it starts.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 omitManagedFields: true
 rules:
+- level: Metadata
+  userGroups: ["system:serviceaccounts:quorate-system"]
 - level: None
   verbs: [get, list, watch]
 - level: Metadata
