@@ -9,6 +9,8 @@ SHELL := /bin/bash
 IMG ?= quorate.dev/quorate:dev
 # "current" uses the cluster of the current kubeconfig (kind, cloud) instead of the local Kubernetes.
 PROVIDER ?=
+# Namespaces to which deploy restricts the operator, comma-separated; empty: none, it works in all of them.
+NAMESPACES ?=
 # Further arguments of run, demo and bench; further flags of the tests.
 ARGS ?=
 # The version that the binaries report.
@@ -39,6 +41,13 @@ GOLANGCI_LINT := $(call tool,golangci-lint-$(LINT_VERSION),golangci-lint)
 
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 TESTCOUNT := go run ./hack/testcount
+comma := ,
+WATCHED = $(strip $(subst $(comma), ,$(NAMESPACES)))
+# Where the kustomization of deploy is written, two directories below the top.
+DEPLOY_DIR ?= bin/deploy
+# The namespaces in which a restricted operator has its rights now.
+bound_namespaces = $(KUBECTL) get rolebindings --all-namespaces --field-selector metadata.name=quorate-manager \
+	--selector app.kubernetes.io/part-of=quorate --output 'jsonpath={range .items[*]}{.metadata.namespace}{"\n"}{end}'
 # What `make generate` writes.
 GENERATED := api/v1alpha1/zz_generated.deepcopy.go api/v1alpha1/applyconfiguration config/crd/bases config/rbac/role.yaml
 
@@ -49,9 +58,10 @@ help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "; printf "Usage: make TARGET [VARIABLE=VALUE]\n"} \
 		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
 		/^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@printf '\nVariables\n  %-16s %s\n  %-16s %s\n  %-16s %s\n' \
+	@printf '\nVariables\n  %-16s %s\n  %-16s %s\n  %-16s %s\n  %-16s %s\n' \
 		"PROVIDER" "\"current\": use the current kubeconfig instead of the local Kubernetes" \
 		"IMG" "image of the operator (now $(IMG))" \
+		"NAMESPACES" "namespaces to which deploy restricts the operator, as in a,b; without it all" \
 		"QUORATE_CACHE" "built tools and Kubernetes (now $(QUORATE_CACHE))"
 
 ##@ Development
@@ -77,7 +87,7 @@ verify: $(KUSTOMIZE) ## Fail when generated files are stale, a manifest does not
 		diff -ruN "$$before/$$path" "$$path" || { \
 			echo "stale: $$path was not what 'make generate' makes; it is now, commit it" >&2; exit 1; }; \
 	done
-	@for dir in crd default operator samples; do \
+	@for dir in crd default operator namespaced samples; do \
 		$(KUSTOMIZE) build config/$$dir >/dev/null || { echo "config/$$dir does not render" >&2; exit 1; }; \
 	done
 	@for module in $$(awk '/^require/ {on = 1} /^\)/ {on = 0} on && /^\t/ && !/\/\/ indirect/ {print $$1}' go.mod hack/kube/go.mod); do \
@@ -158,27 +168,53 @@ load: image ## Load the image into the nodes of the local Kubernetes, or of kind
 install: bin/kube $(KUSTOMIZE) ## Install the CRDs
 	$(KUSTOMIZE) build config/crd | $(KUBECTL) apply --server-side -f -
 
-.PHONY: deploy
-deploy: $(if $(filter current,$(PROVIDER)),,load) bin/kube $(KUSTOMIZE) ## Install CRDs and operator (PROVIDER=current: push IMG or `make load` before)
-	@mkdir -p bin/deploy
-	@digest=$(if $(filter current,$(PROVIDER)),none,$$(sha256sum bin/quorate.tar | cut -c1-16)); \
+.PHONY: manifests
+manifests: $(KUSTOMIZE) ## Print what deploy applies (with make -s)
+	@mkdir -p $(DEPLOY_DIR)
+	@digest=$(if $(wildcard bin/quorate.tar),$$(sha256sum bin/quorate.tar | cut -c1-16),none); \
 	printf '%s\n' \
-		'# Written by make deploy. The digest makes the Deployment roll when the image behind its tag has changed.' \
+		'# Written by make. The digest makes the Deployment roll when the image behind its tag has changed.' \
 		'apiVersion: kustomize.config.k8s.io/v1beta1' \
 		'kind: Kustomization' \
-		'resources: [../../config/default]' \
+		'resources:' \
+		'  - ../../config/$(if $(WATCHED),namespaced/operator,default)' \
+		$(foreach namespace,$(WATCHED),'  - $(namespace)') \
 		'patches:' \
 		'  - target: {kind: Deployment, name: quorate-controller-manager}' \
 		'    patch: |-' \
 		'      - {op: replace, path: /spec/template/spec/containers/0/image, value: "$(IMG)"}' \
 		"      - {op: add, path: /spec/template/metadata/annotations/quorate.dev~1image-digest, value: \"$$digest\"}" \
-		> bin/deploy/kustomization.yaml
-	$(KUSTOMIZE) build bin/deploy | $(KUBECTL) apply --server-side --force-conflicts -f -
+		$(if $(WATCHED),'      - op: add' \
+			'        path: /spec/template/spec/containers/0/args/-' \
+			'        value: "--namespaces=$(NAMESPACES)"') \
+		> $(DEPLOY_DIR)/kustomization.yaml
+	@for namespace in $(WATCHED); do \
+		mkdir -p $(DEPLOY_DIR)/$$namespace; \
+		printf '%s\n' \
+			'apiVersion: kustomize.config.k8s.io/v1beta1' \
+			'kind: Kustomization' \
+			"namespace: $$namespace" \
+			'resources: [../../../config/namespaced/binding]' \
+			> $(DEPLOY_DIR)/$$namespace/kustomization.yaml; \
+	done
+	@$(KUSTOMIZE) build $(DEPLOY_DIR)
+
+.PHONY: deploy
+deploy: $(if $(filter current,$(PROVIDER)),,load) bin/kube $(KUSTOMIZE) ## Install CRDs and operator, everywhere or in NAMESPACES (PROVIDER=current: push IMG or `make load` before)
+	@$(MAKE) --no-print-directory manifests > bin/deploy.yaml
+	$(KUBECTL) apply --server-side --force-conflicts -f bin/deploy.yaml
+	@# Rights of an earlier deployment that this one does not have.
+	$(if $(WATCHED),$(KUBECTL) delete --ignore-not-found clusterrolebinding quorate-manager)
+	@$(bound_namespaces) | while read -r namespace; do \
+		case ' $(WATCHED) ' in (*" $$namespace "*) ;; \
+			(*) $(KUBECTL) --namespace "$$namespace" delete rolebinding quorate-manager </dev/null;; esac; done
 	$(KUBECTL) --namespace quorate-system rollout status deployment/quorate-controller-manager --timeout 3m
 
 .PHONY: undeploy
 undeploy: bin/kube $(KUSTOMIZE) ## Remove the operator; CRDs and clusters stay, and etcd goes on serving
 	$(KUSTOMIZE) build config/operator | $(KUBECTL) delete --ignore-not-found -f -
+	@$(bound_namespaces) | while read -r namespace; do \
+		$(KUBECTL) --namespace "$$namespace" delete rolebinding quorate-manager </dev/null; done
 	@echo "The CRDs, all clusters and the namespace quorate-system are still there." \
 		"To delete them too: make uninstall-crds CONFIRM=yes"
 
