@@ -212,7 +212,7 @@ func (r withoutCertManager) Get(ctx context.Context, key client.ObjectKey, into 
 
 func TestAMissingCertManagerIsTold(t *testing.T) {
 	w := newWorld(t, kubetest.NewTLS(t, kubetest.Cluster(v1alpha1.TLSCertManager), now))
-	c, e := w.observe(), w.executor()
+	c, e := w.observe(), w.operator
 	e.Live = withoutCertManager{w.api}
 	err := e.Do(t.Context(), c, plan.RequestCertificates{})
 	w.unchanged(err, conflict)

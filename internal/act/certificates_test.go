@@ -132,6 +132,90 @@ func TestACertificateIsCopiedFromItsSource(t *testing.T) {
 	}
 }
 
+// Clients get the time of clientGrace from then on: a renewal must not begin it anew, and anything that they have to load
+// must.
+func TestSinceWhenClientsCouldLoadWhatIsPublished(t *testing.T) {
+	hourAgo := now.Add(-time.Hour)
+	recorded := func(s *corev1.Secret) {
+		s.Annotations = map[string]string{"quorate.dev/since": hourAgo.Format(time.RFC3339)}
+	}
+	next := pkitest.CA(t, "next", now)
+	for name, tc := range map[string]struct {
+		rotating func(signer pki.Pair) resources.Authority
+		change   func(*corev1.Secret)
+		step     plan.PublishCertificate
+		want     time.Time
+	}{
+		"a renewal":        {change: recorded, step: renewal, want: hourAgo},
+		"not recorded yet": {change: func(s *corev1.Secret) { s.Annotations = nil }, step: renewal, want: now},
+		"recorded as what is no time": {
+			change: func(s *corev1.Secret) { s.Annotations = map[string]string{"quorate.dev/since": "soon"} }, step: renewal, want: now,
+		},
+		"damaged before": {
+			change: func(s *corev1.Secret) { recorded(s); garbage("tls.key")(s) }, step: renewal, want: now,
+		},
+		"the next CA is added": {
+			rotating: func(signer pki.Pair) resources.Authority {
+				return resources.Authority{Signer: signer, Next: next, Since: now}
+			},
+			change: recorded, step: republication, want: now,
+		},
+		"the next CA signs": {
+			rotating: func(signer pki.Pair) resources.Authority {
+				return resources.Authority{Signer: next, Previous: pkitest.Bundle(t, signer), Since: now}
+			},
+			change: func(s *corev1.Secret) {
+				recorded(s)
+				former, err := pki.ParseBundle(s.Data["ca.crt"])
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.Data["ca.crt"] = former.With(pkitest.Bundle(t, next)).PEM()
+			}, step: renewal, want: now,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			kept := managed(t)
+			published := kept.Certificate(state.ServerCertificate)
+			if tc.rotating != nil {
+				kept.Authorities[state.ClientSide] = tc.rotating(kept.CAs[state.ClientSide])
+			}
+			w := newWorld(t, kept, kubetest.Changing(serverTLS, func(s *corev1.Secret) { *s = *published.DeepCopy(); tc.change(s) }))
+			if err := w.do(w.observe(), tc.step); err != nil {
+				t.Fatal(err)
+			}
+			got, recorded := resources.PublishedSince(w.secret(serverTLS))
+			if !recorded || !got.Equal(tc.want) {
+				t.Errorf("it is recorded since %s, %t; want %s", got, recorded, tc.want)
+			}
+		})
+	}
+}
+
+// All Secrets were deleted at once: the key of the CA is gone with the certificates that it signed.
+func TestTheLastCertificateIsPublishedAgainWhileNobodyCanIssueOne(t *testing.T) {
+	kept := managed(t)
+	w := newWorld(t, kept)
+	w.observe()
+	for _, name := range []string{"demo-client-ca", serverTLS} {
+		if err := w.api.Delete(t.Context(), w.secret(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept.Authorities[state.ClientSide] = resources.Authority{
+		Signer: pki.Pair{Cert: kept.CAs[state.ClientSide].Cert}, Next: pkitest.CA(t, "next", now), Since: now,
+	}
+	w.create(kept.Authority(state.ClientSide))
+	if err := w.do(w.observe(), renewal); err != nil {
+		t.Fatal(err)
+	}
+	pair, bundle := w.publishedIn(serverTLS)
+	if !bytes.Equal(pair.Key, kept.Certificates[state.ServerCertificate].Key) {
+		t.Error("another certificate was published")
+	}
+	requireBundle(t, "published", bundle, kept.CAs[state.ClientSide], kept.Authorities[state.ClientSide].Next)
+}
+
 // The API server keeps the type of a Secret for ever.
 func TestASecretOfAnotherTypeMakesRoomFirst(t *testing.T) {
 	w := newWorld(t, managed(t), kubetest.Changing(serverTLS, func(s *corev1.Secret) { s.Type = corev1.SecretTypeOpaque }))
@@ -163,7 +247,7 @@ func TestLabelsAndAnnotationsOfOthersStay(t *testing.T) {
 // Until the cache shows it, nothing else is decided.
 func TestAWrittenSecretIsWaitedFor(t *testing.T) {
 	w := newWorld(t, managed(t), kubetest.Without(peerCA))
-	e := w.executor()
+	e := w.operator
 	stale := kubetest.New(t) // the cache before the write
 	e.Expect = NewExpectations(stale, w.api, func() time.Time { return now })
 	if err := e.Do(t.Context(), w.observe(), change(state.PeerSide, plan.CreateAuthority)); err != nil {

@@ -182,7 +182,7 @@ func TestASwitchIsDoneOnlyWhenTheLiveStateAsksForIt(t *testing.T) {
 				t.Fatalf("the plan is %v, the test needs a switch", plan.Next(c).Step)
 			}
 			w.create(tc.live(kept)...)
-			err := w.executor().Do(t.Context(), c, step)
+			err := w.operator.Do(t.Context(), c, step)
 			if !tc.refused {
 				if err != nil || !bytes.Equal(w.authority(state.PeerSide).Signer.Key, a.Next.Key) {
 					t.Errorf("it was not done: %v", err)

@@ -33,13 +33,24 @@ type world struct {
 	t    *testing.T
 	api  *kubetest.API
 	kept *kubetest.TLS
+	// operator lives as long as the world, with what it remembers.
+	operator *Executor
 }
 
 // newWorld holds a cluster that speaks TLS, its objects changed by the functions.
 func newWorld(t *testing.T, kept *kubetest.TLS, change ...func(client.Object) client.Object) *world {
 	t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: kept.Cluster.Namespace}}
-	return &world{t, kubetest.New(t, append(kept.Objects(change...), namespace)...), kept}
+	w := &world{t: t, api: kubetest.New(t, append(kept.Objects(change...), namespace)...), kept: kept}
+	observer := &observe.Observer{
+		Etcd: noPeers{}, Now: func() time.Time { return now }, DefaultVersion: statetest.Version, Live: w.api,
+		Credentials: &etcd.Credentials{},
+	}
+	w.operator = &Executor{
+		Client: w.api, Live: w.api, Etcd: noPeers{}, Observer: observer,
+		Expect: NewExpectations(w.api, w.api, func() time.Time { return now }), NewToken: func() string { return "token" },
+	}
+	return w
 }
 
 func managed(t *testing.T) *kubetest.TLS {
@@ -53,21 +64,10 @@ type noPeers struct{}
 func (noPeers) Client(etcd.Target) (etcd.Client, error) { return nil, errors.New("no member runs") }
 func (noPeers) Retain(string, []string)                 {}
 
-func (w *world) executor() *Executor {
-	observer := &observe.Observer{
-		Etcd: noPeers{}, Now: func() time.Time { return now }, DefaultVersion: statetest.Version, Live: w.api,
-		Credentials: &etcd.Credentials{},
-	}
-	return &Executor{
-		Client: w.api, Live: w.api, Etcd: noPeers{}, Observer: observer,
-		Expect: NewExpectations(w.api, w.api, func() time.Time { return now }), NewToken: func() string { return "token" },
-	}
-}
-
 // observe is the cluster as it is now.
 func (w *world) observe() *state.Cluster {
 	w.t.Helper()
-	c, err := w.executor().Observer.Observe(w.t.Context(), w.api, w.kept.Cluster.DeepCopy())
+	c, err := w.operator.Observer.Observe(w.t.Context(), w.api, w.kept.Cluster.DeepCopy())
 	if err != nil {
 		w.t.Fatalf("observe: %v", err)
 	}
@@ -77,7 +77,7 @@ func (w *world) observe() *state.Cluster {
 // do executes a step on the cluster as it was observed, without the confirmation of what is irreversible.
 func (w *world) do(c *state.Cluster, step plan.Step) error {
 	w.t.Helper()
-	e := w.executor()
+	e := w.operator
 	writer := &writer{Client: e.Client, live: e.Live, expect: e.Expect, observer: e.Observer, cluster: c.Object}
 	if s, ok := step.(plan.SetAuthority); ok {
 		return setAuthority(w.t.Context(), writer, c, s)

@@ -135,6 +135,17 @@ func TestTrustsThatNobodyNeedsAreDeleted(t *testing.T) {
 	}
 }
 
+// A damaged one that no Pod names: it would never be looked at again.
+func TestADamagedTrustIsDeleted(t *testing.T) {
+	damaged := managed(t).Trust()
+	damaged.Data = nil
+	w := newWorld(t, managed(t)).create(damaged)
+	if err := w.do(w.observe(), plan.PruneTrust{Names: []string{damaged.Name}}); err != nil {
+		t.Fatal(err)
+	}
+	requireWrites(t, w.api, "delete ConfigMap "+damaged.Name)
+}
+
 func TestATrustThatChangedSinceItWasObservedStays(t *testing.T) {
 	for name, tc := range map[string]struct {
 		since func(*world, *corev1.ConfigMap) error

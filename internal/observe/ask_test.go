@@ -171,7 +171,7 @@ func TestAskTurnsToTheRealLeaderWhenAFormerOneStillClaimsToLead(t *testing.T) {
 		status:  etcd.Status{ClusterID: 1, MemberID: 1, Leader: 1, Term: 2},
 		listErr: errors.New("no majority"), readErr: errors.New("no majority"),
 	}
-	real := speaker{
+	elected := speaker{
 		status: etcd.Status{ClusterID: 1, MemberID: 2, Leader: 2, Term: 3},
 		list:   etcd.MemberList{ClusterID: 1, Members: []etcd.Member{{ID: 1}, {ID: 2}, {ID: 3}}},
 	}
@@ -180,7 +180,7 @@ func TestAskTurnsToTheRealLeaderWhenAFormerOneStillClaimsToLead(t *testing.T) {
 		{UID: "real", MemberID: 2, IP: "192.0.2.2", Running: true},
 	}
 	for range 20 { // whichever answers first
-		got := observerOf(map[string]etcd.Client{"former": former, "real": real}).ask(t.Context(), clusterOf(1), pods)
+		got := observerOf(map[string]etcd.Client{"former": former, "real": elected}).ask(t.Context(), clusterOf(1), pods)
 		if want := (state.Etcd{ClusterID: 1, Listed: true, Serving: true}); cmp.Diff(want, got.etcd) != "" {
 			t.Fatalf("(-want +got):\n%s", cmp.Diff(want, got.etcd))
 		}

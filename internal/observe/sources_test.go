@@ -1,7 +1,6 @@
 package observe
 
 import (
-	"crypto/tls"
 	"errors"
 	"slices"
 	"strings"

@@ -1,7 +1,6 @@
 package observe
 
 import (
-	"crypto/tls"
 	"errors"
 	"slices"
 	"strings"
@@ -157,22 +156,30 @@ func TestARotationAsItIsObserved(t *testing.T) {
 func TestTrustsThatAreNone(t *testing.T) {
 	kept := kubetest.NewTLS(t, kubetest.Cluster(v1alpha1.TLSManaged), statetest.Now)
 	name := kept.Trust().Name
-	for what, change := range map[string]func(*corev1.ConfigMap){
-		"its content was exchanged":      func(cm *corev1.ConfigMap) { cm.Data["peer-ca.crt"] = cm.Data["client-ca.crt"] },
-		"its content is gone":            func(cm *corev1.ConfigMap) { cm.Data = nil },
-		"its label is gone":              func(cm *corev1.ConfigMap) { delete(cm.Labels, resources.LabelCluster) },
-		"it belongs to something else":   func(cm *corev1.ConfigMap) { cm.OwnerReferences[0].UID = "uid-x" },
-		"it is a copy of another's name": func(cm *corev1.ConfigMap) { cm.Name = "demo-trust-0000000000000000" },
+	for what, tc := range map[string]struct {
+		change  func(*corev1.ConfigMap)
+		damaged bool // as ours that may be deleted
+	}{
+		"its content was exchanged": {
+			func(cm *corev1.ConfigMap) { cm.Data["peer-ca.crt"] = cm.Data["client-ca.crt"] }, true,
+		},
+		"its content is gone":            {func(cm *corev1.ConfigMap) { cm.Data = nil }, true},
+		"it is a copy of another's name": {func(cm *corev1.ConfigMap) { cm.Name = "demo-trust-0000000000000000" }, true},
+		"its label is gone":              {func(cm *corev1.ConfigMap) { delete(cm.Labels, resources.LabelCluster) }, false},
+		"it belongs to something else":   {func(cm *corev1.ConfigMap) { cm.OwnerReferences[0].UID = "uid-x" }, false},
 	} {
 		objects := kept.Objects(func(obj client.Object) client.Object {
 			if cm, ok := obj.(*corev1.ConfigMap); ok {
-				change(cm)
+				tc.change(cm)
 			}
 			return obj
 		})
 		got := observedTLS(t, kept.Cluster, objects)
 		if len(got.Trusts) != 0 || got.Usable() || got.Trust != name {
 			t.Errorf("%s: the trusts are %v, usable %t; want none, and %s to be published", what, got.Trusts, got.Usable(), name)
+		}
+		if damaged := len(got.Damaged) == 1; damaged != tc.damaged {
+			t.Errorf("%s: damaged ones are %v", what, got.Damaged)
 		}
 	}
 }

@@ -59,7 +59,7 @@ func certificateFaults(c *state.Cluster, d plan.Decision) []string {
 			}
 		case plan.PublishCertificate:
 			a, cert := c.TLS.Authority(s.Name.Side()), c.TLS.Certificates[s.Name]
-			if !a.Recorded || s.Renew && cert.Source == nil && !a.Signer.Key {
+			if !a.Recorded || s.Renew && cert.Source == nil && !a.Signer.Key && !cert.Remembered {
 				list = append(list, "a certificate is published that nobody can sign")
 			}
 			if s.Renew && cert.Source != nil && cert.Source.CA.ID != a.Signer.ID {

@@ -178,6 +178,8 @@ func (w *world) publish(s plan.PublishCertificate, seen *state.Cluster) {
 	case !s.Renew:
 	case cert.Source == nil && a.Signer.Key && w.c.Now.Before(a.Signer.NotAfter):
 		w.Issue(s.Name)
+	case cert.Source == nil && !cert.Exists && w.recalls(s.Name):
+		w.Publish(s.Name, w.memory[s.Name])
 	case cert.Source != nil && cert.Source.CA.ID == a.Signer.ID:
 		w.Take(s.Name)
 	}

@@ -42,6 +42,7 @@ func glitch(w *world) {
 // restartOperator makes the operator lose its connections, and what it holds in memory.
 func restartOperator(w *world) {
 	w.operator = credentials{}
+	clear(w.memory)
 	for _, p := range w.processes {
 		p.operator = false
 	}

@@ -27,13 +27,16 @@ type journey struct {
 	outage bool
 }
 
+// histories of each journey: each has another fate.
+const histories = 12
+
 type journeys map[string]journey
 
 func (js journeys) run(t *testing.T) {
 	t.Helper()
 	for name, j := range js {
 		t.Run(name, func(t *testing.T) {
-			for seed := range 25 {
+			for seed := range histories {
 				if !j.travel(t, seed) {
 					return
 				}
@@ -132,11 +135,14 @@ func TestRotationComesToItsEnd(t *testing.T) {
 
 func TestRotationMendsWhatWasLost(t *testing.T) {
 	journeys{
-		"the peers' key":                {cluster: formed(3), begin: loseKey(state.PeerSide), anew: peers},
-		"the clients' key":              {cluster: formed(3), begin: loseKey(state.ClientSide), anew: clients},
-		"the peers' Secret":             {cluster: formed(3), begin: loseAuthority(state.PeerSide), anew: peers},
-		"the clients' Secret":           {cluster: formed(3), begin: loseAuthority(state.ClientSide), anew: clients},
-		"the Secrets of both sides":     {cluster: formed(3), begin: loseAuthority(statetest.Sides()...)},
+		"the peers' key":            {cluster: formed(3), begin: loseKey(state.PeerSide), anew: peers},
+		"the clients' key":          {cluster: formed(3), begin: loseKey(state.ClientSide), anew: clients},
+		"the peers' Secret":         {cluster: formed(3), begin: loseAuthority(state.PeerSide), anew: peers},
+		"the clients' Secret":       {cluster: formed(3), begin: loseAuthority(state.ClientSide), anew: clients},
+		"the Secrets of both sides": {cluster: formed(3), begin: loseAuthority(statetest.Sides()...)},
+		"all Secrets at once, which the operator remembers": {cluster: formed(3), begin: func(w *world) {
+			w.LoseAuthority(statetest.Sides()...).LoseCertificates(state.CertificateNames()...)
+		}},
 		"those of an ephemeral cluster": {cluster: withoutVolumes(3), begin: loseAuthority(statetest.Sides()...)},
 		"the Secrets by others":         {cluster: formed(3), begin: putBack},
 	}.run(t)
@@ -207,8 +213,8 @@ func TestRotationEndsAnOutage(t *testing.T) {
 		"all Secrets are lost, and then the operator is restarted": {
 			cluster: formed(3), begin: everything, meanwhile: several(restartOperator, 1), outage: true,
 		},
-		"all Secrets are lost, and somebody deletes all Pods, as is advised": {
-			cluster: formed(3), begin: everything, outage: true,
+		"all Secrets are lost, also in memory, and somebody deletes all Pods, as is advised": {
+			cluster: formed(3), begin: func(w *world) { everything(w); clear(w.memory) }, outage: true,
 		},
 		"the clients' authority has expired": {
 			cluster: formed(3), begin: later(11*years, renew(state.PeerSide)), anew: clients, outage: true,
@@ -266,7 +272,7 @@ func TestRotationSurvivesAnything(t *testing.T) {
 		"but an outage when keys and certificates are lost together": {formed(3), all, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for seed := range 60 {
+			for seed := range 4 * histories {
 				d := dice(seed)
 				j := journey{cluster: row.cluster, begin: request("0"), outage: row.outage}
 				for range 6 {

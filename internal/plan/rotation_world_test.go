@@ -28,6 +28,8 @@ type world struct {
 	// operator and client are what the two hold in memory: the operator reads its Secret at each look, this client
 	// only when it is told to.
 	operator, client credentials
+	// memory is what the operator knows of certificates that were published since it started.
+	memory map[state.CertificateName]state.Certificate
 	// expires is when a certificate, by fingerprint, expires; bundles are the CAs of every bundle that ever was.
 	expires map[string]time.Time
 	bundles map[string][]string
@@ -66,7 +68,7 @@ type credentials struct {
 func inhabit(b *statetest.Builder, seed int) *world {
 	w := &world{
 		Builder: b, c: b.Build(), dice: dice(seed), processes: map[types.UID]*process{}, expires: map[string]time.Time{},
-		bundles: map[string][]string{}, frozen: map[types.UID]bool{}, hidden: map[types.UID]bool{}, vouches: seed%3 > 0, skips: true, second: time.Second,
+		bundles: map[string][]string{}, memory: map[state.CertificateName]state.Certificate{}, frozen: map[types.UID]bool{}, hidden: map[types.UID]bool{}, vouches: seed%3 > 0, skips: true, second: time.Second,
 	}
 	w.remember()
 	for _, m := range w.c.Members {
@@ -90,9 +92,9 @@ func (w *world) remember() {
 			}
 		}
 	}
-	for _, cert := range w.c.TLS.Certificates {
+	for name, cert := range w.c.TLS.Certificates {
 		if cert.Exists {
-			w.expires[cert.Fingerprint] = cert.NotAfter
+			w.expires[cert.Fingerprint], w.memory[name] = cert.NotAfter, cert
 		}
 	}
 }
@@ -203,6 +205,10 @@ func (w *world) observe() *state.Cluster {
 	tls := *w.c.TLS
 	tls.Certificates, tls.Trusts = maps.Clone(tls.Certificates), maps.Clone(tls.Trusts)
 	c.TLS, c.Members = &tls, nil
+	for name, cert := range tls.Certificates {
+		cert.Remembered = !cert.Exists && w.recalls(name)
+		tls.Certificates[name] = cert
+	}
 	c.Leftovers.Pods, c.Leftovers.Volumes = slices.Clone(c.Leftovers.Pods), slices.Clone(c.Leftovers.Volumes)
 	c.Etcd = state.Etcd{ClusterID: c.Etcd.ClusterID, Err: "no voter answers"}
 	for _, m := range w.running() {
@@ -232,6 +238,13 @@ func (w *world) observe() *state.Cluster {
 	}
 	c.Assess()
 	return &c
+}
+
+// recalls tells that the operator has a certificate in its memory that is still good.
+func (w *world) recalls(name state.CertificateName) bool {
+	former, known := w.memory[name]
+	return known && w.c.TLS.Managed && w.c.Now.Before(former.NotAfter) &&
+		slices.Contains(w.c.TLS.Authority(name.Side()).Signer.Certificates, w.Issuer(former.Fingerprint))
 }
 
 // look fills in what the operator sees of a member's Pod and process.

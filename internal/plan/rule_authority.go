@@ -234,7 +234,7 @@ func (w *walk) worthless(side state.Side, a state.Authority) bool {
 	}
 	useless := func(name state.CertificateName) bool {
 		cert := w.c.TLS.Certificates[name]
-		return !w.canIssue(name) && (!cert.Exists || !w.c.Now.Before(cert.NotAfter))
+		return !w.canIssue(name) && !cert.Remembered && (!cert.Exists || !w.c.Now.Before(cert.NotAfter))
 	}
 	return w.expired(a.Signer) || !w.c.Etcd.Serving && !w.c.Ephemeral() && slices.ContainsFunc(needed, useless)
 }
@@ -292,7 +292,7 @@ func (w *walk) otherGoesOn(side state.Side) bool {
 func (w *walk) clientsLoaded(a state.Authority) bool {
 	c := w.c
 	cert := c.TLS.Certificates[state.ClientCertificate]
-	if !cert.Exists && !w.canIssue(state.ClientCertificate) {
+	if w.lostForGood(state.ClientCertificate, cert) {
 		return true // it comes with the next authority only
 	}
 	if !cert.Exists || cert.Bundle != a.Bundle {

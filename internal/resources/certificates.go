@@ -66,8 +66,8 @@ func tlsSpec(c *v1alpha1.EtcdCluster) v1alpha1.TLSSpec {
 	return *c.Spec.TLS
 }
 
-// CertificateRequest is the certificate that is wanted; in mode Secrets, what it must be good for. Addresses are those of the client Service's load balancer; the
-// highest slot is that of a member with a number beyond the usual ones.
+// CertificateRequest is the certificate that is wanted; in mode Secrets, what it must be good for. Addresses are those
+// of the client Service's load balancer; the highest slot is that of a member with a number beyond the usual ones.
 func CertificateRequest(
 	c *v1alpha1.EtcdCluster, name state.CertificateName, addresses []string, highestSlot int,
 ) pki.Request {

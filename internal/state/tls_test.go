@@ -34,10 +34,10 @@ func TestUsable(t *testing.T) {
 }
 
 func TestTheRevisionChangesWithEachRenewal(t *testing.T) {
-	print := func(c string) string { return strings.Repeat(c, 64) }
+	fingerprint := func(c string) string { return strings.Repeat(c, 64) }
 	of := func(peer, server string) string { return (&TLS{Certificates: certificatesOf(peer, server)}).Revision() }
-	revision := of(print("a"), print("b"))
-	for _, other := range []string{of(print("c"), print("b")), of(print("a"), print("c")), of(print("b"), print("a"))} {
+	revision := of(fingerprint("a"), fingerprint("b"))
+	for _, other := range []string{of(fingerprint("c"), fingerprint("b")), of(fingerprint("a"), fingerprint("c")), of(fingerprint("b"), fingerprint("a"))} {
 		if other == revision || other == "" {
 			t.Errorf("after a renewal the revision is %q, before %q", other, revision)
 		}
@@ -45,7 +45,7 @@ func TestTheRevisionChangesWithEachRenewal(t *testing.T) {
 	if len(revision) > 63 {
 		t.Errorf("%q is long", revision)
 	}
-	if got := of("", print("b")) + of(print("a"), ""); got != "" {
+	if got := of("", fingerprint("b")) + of(fingerprint("a"), ""); got != "" {
 		t.Errorf("with a certificate missing it is %q", got)
 	}
 }

@@ -95,8 +95,7 @@ func Leak(text string, keyPEM []byte) string {
 		notations[fmt.Sprintf("line %d of the PEM", i+1)] = base64.StdEncoding.EncodeToString(line)
 	}
 	for what, content := range map[string][]byte{"PEM": keyPEM, "DER": block.Bytes, "scalar": secret} {
-		list := strings.Trim(fmt.Sprint(content), "[]")
-		notations[what+" in decimals"] = list
+		notations[what+" in decimals"] = strings.Trim(fmt.Sprintf("%d", content), "[]")
 		notations[what+" in Go notation"] = strings.Trim(strings.TrimPrefix(fmt.Sprintf("%#v", content), "[]byte"), "{}")
 		notations[what+" in hexadecimal"] = hex.EncodeToString(content)
 		notations[what+" in upper-case hexadecimal"] = strings.ToUpper(hex.EncodeToString(content))

@@ -33,7 +33,7 @@ func TestALeakIsFoundInEveryNotation(t *testing.T) {
 		"as a map in Go notation":     fmt.Sprintf("%#v", secret),
 		"in hexadecimal":              fmt.Sprintf("%x", ca.Key),
 		"in upper-case hexadecimal":   fmt.Sprintf("%X", ca.Key),
-		"in binary":                   fmt.Sprint(block.Bytes),
+		"in binary":                   fmt.Sprintf("%d", block.Bytes),
 		"as JSON":                     string(asJSON),
 		"as a parsed key":             fmt.Sprintf("%+v", key),
 		"in part, within other words": "key: " + string(ca.Key)[40:200] + "...",

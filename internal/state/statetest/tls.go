@@ -17,7 +17,9 @@ import (
 // TLS turns what was built so far into a cluster that speaks TLS, in mode Managed: every URL is https, every
 // certificate is new and valid, and all Pods trust and serve what is published. Where Kubernetes holds nothing of the
 // cluster yet, it holds no certificates either.
-func (b *Builder) TLS() *Builder { return b.TLSFor(v1alpha1.TLSSpec{Mode: ptr.To(v1alpha1.TLSManaged)}) }
+func (b *Builder) TLS() *Builder {
+	return b.TLSFor(v1alpha1.TLSSpec{Mode: ptr.To(v1alpha1.TLSManaged)})
+}
 
 // TLSFor is TLS with what the user wrote about it.
 func (b *Builder) TLSFor(spec v1alpha1.TLSSpec) *Builder {
@@ -141,6 +143,13 @@ func (b *Builder) Issue(names ...state.CertificateName) *Builder {
 	return b.Bundle(names...)
 }
 
+// Publish publishes a certificate that was published before.
+func (b *Builder) Publish(name state.CertificateName, former state.Certificate) *Builder {
+	former.Since = b.c.Now
+	b.c.TLS.Certificates[name] = former
+	return b.Record(name.Side(), func(*state.Authority) {}).Bundle(name)
+}
+
 // put publishes a certificate of the CA, which may be one of a source.
 func (b *Builder) put(name state.CertificateName, print string, ca state.CA) {
 	if b.issued == nil {
@@ -148,7 +157,10 @@ func (b *Builder) put(name state.CertificateName, print string, ca state.CA) {
 	}
 	b.issued[print] = ca.Certificates[0]
 	cert := b.c.TLS.Certificates[name]
-	cert.Exists, cert.Problem, cert.Differs, cert.Fingerprint = true, "", "", print
+	if b.issued[cert.Fingerprint] != b.issued[print] {
+		cert.Since = b.c.Now
+	}
+	cert.Exists, cert.Remembered, cert.Problem, cert.Differs, cert.Fingerprint = true, false, "", "", print
 	cert.Issuer = issuer(b.c.TLS.Authority(name.Side()), b.issued[print])
 	cert.NotBefore, cert.NotAfter = b.c.Now, b.c.Now.Add(resources.CertificateLifetime(b.c.Object))
 	if cert.NotAfter.After(ca.NotAfter) && !ca.NotAfter.IsZero() {
@@ -161,7 +173,9 @@ func (b *Builder) put(name state.CertificateName, print string, ca state.CA) {
 // Bundle publishes the CAs of their side with the certificates.
 func (b *Builder) Bundle(names ...state.CertificateName) *Builder {
 	return b.certificates(names, func(name state.CertificateName, cert *state.Certificate) {
-		cert.Bundle = b.c.TLS.Authority(name.Side()).Bundle
+		if bundle := b.c.TLS.Authority(name.Side()).Bundle; cert.Bundle != bundle {
+			cert.Bundle, cert.Since = bundle, b.c.Now
+		}
 	})
 }
 

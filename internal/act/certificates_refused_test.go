@@ -100,8 +100,11 @@ func TestACertificateIsNotPublishedWhen(t *testing.T) {
 			authority(func(w *world, a *resources.Authority) { a.Next = pkitest.CA(w.t, "next", now) }),
 			[]plan.PublishCertificate{renewal, republication}, observeAgain, "the client CA",
 		},
-		"the key of the authority was lost meanwhile": {
-			authority(func(_ *world, a *resources.Authority) { a.Signer.Key = nil }),
+		"the key of the authority was lost meanwhile, and the last certificate is not remembered": {
+			authority(func(w *world, a *resources.Authority) {
+				a.Signer.Key = nil
+				w.operator.Observer.Forget("shop/demo")
+			}),
 			[]plan.PublishCertificate{renewal}, failed, "issue the server certificate: CA: private key",
 		},
 		"the authority has expired": {
