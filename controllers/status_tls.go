@@ -83,7 +83,8 @@ func certificatesValid(c *state.Cluster, d plan.Decision, blocked []plan.Blocked
 		cond.Message = "not issued yet: " + strings.Join(missing, ", ")
 		return cond
 	}
-	cond.Status, cond.Reason, cond.Message = metav1.ConditionTrue, v1alpha1.ReasonCertificatesValid, "all certificates are valid"
+	cond.Status, cond.Reason = metav1.ConditionTrue, v1alpha1.ReasonCertificatesValid
+	cond.Message = "all certificates are valid"
 	if side := inRotation(c); side != "" {
 		// Its steps follow one another; between two of them nothing is waited for.
 		cond.Reason, cond.Message = v1alpha1.ReasonRotatingCA, "the "+string(side)+" CA is rotated"

@@ -71,9 +71,9 @@ func (w *writer) ownSecret(ctx context.Context, name string) (*corev1.Secret, er
 	case err != nil:
 		return nil, fmt.Errorf("read Secret %s: %w", name, err)
 	case seen.Labels[resources.LabelCluster] != w.cluster.Name, owner != nil && owner.UID != w.cluster.UID:
-		return nil, fmt.Errorf("Secret %s belongs to something else: delete or rename it: %w", name, ErrConflict)
+		return nil, fmt.Errorf("the Secret %s belongs to something else: delete or rename it: %w", name, ErrConflict)
 	case seen.DeletionTimestamp != nil:
-		return nil, fmt.Errorf("Secret %s is being deleted: %w", name, errChanged)
+		return nil, fmt.Errorf("the Secret %s is being deleted: %w", name, errChanged)
 	}
 	return &seen, nil
 }
@@ -119,7 +119,7 @@ func readSource(ctx context.Context, w *writer, name state.CertificateName) (pki
 	}
 	pair, _, bundle, err := resources.CertificateIn(&s)
 	if err != nil {
-		return pair, bundle, fmt.Errorf("Secret %s %w", source, err)
+		return pair, bundle, fmt.Errorf("the Secret %s %w", source, err)
 	}
 	return pair, bundle, nil
 }

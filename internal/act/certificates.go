@@ -41,7 +41,8 @@ func publishCertificate(ctx context.Context, w *writer, c *state.Cluster, s plan
 	if err != nil {
 		return err
 	}
-	return w.putSecret(ctx, seen, resources.CertificateSecret(w.cluster, s.Name, pair, bundle, since(c, seen, pair, bundle)))
+	desired := resources.CertificateSecret(w.cluster, s.Name, pair, bundle, since(c, seen, pair, bundle))
+	return w.putSecret(ctx, seen, desired)
 }
 
 // since is when clients could first load what is published: the CAs, and a certificate of this issuer.

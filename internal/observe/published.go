@@ -11,8 +11,8 @@ import (
 )
 
 // published remembers the certificates that were last seen in their Secrets. When all Secrets are deleted at once, the
-// key of the CA is lost with the certificates that it signed: members go on with the copies that they have, but one that
-// stops could not start again. What the operator still knows is published again, until a new CA has taken over.
+// key of the CA is lost with the certificates that it signed: members go on with the copies that they have, but one
+// that stops could not start again. What the operator still knows is published again, until a new CA has taken over.
 type published struct {
 	mu       sync.Mutex
 	clusters map[string]map[state.CertificateName]pki.Pair

@@ -62,7 +62,7 @@ func wantNoKey(t *testing.T, text string, keyPEM []byte) {
 	body := base64.StdEncoding.EncodeToString(b.Bytes)
 	for i := 0; i+8 <= len(body); i++ {
 		part := body[i : i+8]
-		for _, form := range []string{part, fmt.Sprintf("%x", part), fmt.Sprintf("%X", part), fmt.Sprint([]byte(part))[1:20]} {
+		for _, form := range []string{part, fmt.Sprintf("%x", part), fmt.Sprintf("%X", part), fmt.Sprintf("%d", []byte(part))[1:20]} {
 			if strings.Contains(text, form) {
 				t.Fatalf("%q shows %q of the key", text, form)
 			}
@@ -235,7 +235,7 @@ func TestACutFileIsRefused(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	ca := newCA(f, now)
 	p := issue(f, ca, peer(), now)
-	key := []byte(p.Key)
+	key := p.Key
 	for _, seed := range [][]byte{
 		nil, p.Cert, p.Key, ca.Cert, append(bytes.Clone(p.Cert), ca.Cert...), append(bytes.Clone(p.Cert), p.Key...),
 		windows(ca.Cert), p.Cert[:300], []byte("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"),

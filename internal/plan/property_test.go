@@ -142,7 +142,7 @@ func removalFaults(c *state.Cluster, m state.Member) []string {
 	if m.Health == state.Unknown && !m.Learner && !surplus {
 		list = append(list, "a member of unknown health is blamed")
 	}
-	if m.Health == state.Healthy && !m.Learner && !surplus && !(c.Ephemeral() && c.TLS.Outdated(*m.Pod)) {
+	if m.Health == state.Healthy && !m.Learner && !surplus && (!c.Ephemeral() || !c.TLS.Outdated(*m.Pod)) {
 		list = append(list, "a healthy voter is removed that is wanted")
 	}
 	if (m.Volume != nil || m.Pod != nil) && !m.Retiring() {

@@ -97,7 +97,7 @@ func (d *dice) rotation(b *statetest.Builder, side state.Side) string {
 // load has the Pods trust what is wanted, perhaps only some of them.
 func (d *dice) load(b *statetest.Builder, some bool) {
 	for _, m := range b.Build().Members {
-		if m.Pod != nil && !(some && d.one(2)) {
+		if m.Pod != nil && (!some || !d.one(2)) {
 			b.Load(m.Slot)
 		}
 	}

@@ -160,7 +160,7 @@ func (w *world) trustedByPods(side state.Side) (state.CA, *state.CA) {
 	ca := statetest.CAs(signer)
 	ca.NotAfter = w.expires[signer]
 	ca.RenewAt = ca.NotAfter.Add(-resources.CALifetime(w.c.Object) / 3)
-	others := slices.DeleteFunc(trusted, func(print string) bool { return print == signer })
+	others := slices.DeleteFunc(trusted, func(fingerprint string) bool { return fingerprint == signer })
 	if len(others) == 0 {
 		return ca, nil
 	}

@@ -147,8 +147,8 @@ func (w *world) rests(c *state.Cluster, d plan.Decision, former map[state.Side][
 	}
 	for side, cas := range former {
 		for _, m := range c.Members {
-			if m.Pod == nil || slices.ContainsFunc(cas, func(print string) bool {
-				return slices.Contains(c.TLS.Trusts[m.Pod.Trust].Of(side), print)
+			if m.Pod == nil || slices.ContainsFunc(cas, func(hash string) bool {
+				return slices.Contains(c.TLS.Trusts[m.Pod.Trust].Of(side), hash)
 			}) {
 				return false
 			}

@@ -21,7 +21,8 @@ func (w *walk) authority(side state.Side) {
 	a := w.c.TLS.Authority(side)
 	why, urgent := w.rotationDue(side, a)
 	if name := disagreeing(w.c.TLS, side); name != "" {
-		w.block(0, v1alpha1.ReasonCertificateProblem, "Secret "+name+": its ca.crt is another than that of the other Secrets: "+
+		w.block(0, v1alpha1.ReasonCertificateProblem, "Secret "+name+": its ca.crt is another than that of the other "+
+			"Secrets: "+
 			"waiting until they agree")
 	}
 	switch {
@@ -38,8 +39,8 @@ func (w *walk) authority(side state.Side) {
 	}
 }
 
-// unrelated tells that no Pod trusts the authority that is recorded: somebody put back the Secret of another time, or of
-// another cluster. What it signs would cut the members off.
+// unrelated tells that no Pod trusts the authority that is recorded: somebody put back the Secret of another time, or
+// of another cluster. What it signs would cut the members off.
 func (w *walk) unrelated(side state.Side) bool {
 	t, known := w.c.TLS, false
 	a := t.Authority(side)
@@ -58,8 +59,8 @@ func (w *walk) unrelated(side state.Side) bool {
 }
 
 // establish makes the first authority. Where Pods trust one whose Secret was lost, or certificates of it are published,
-// it is made anew from those, without its key; a rotation follows. A second, unrelated one would cut the members off from
-// each other, and clients off from the members.
+// it is made anew from those, without its key; a rotation follows. A second, unrelated one would cut the members off
+// from each other, and clients off from the members.
 func (w *walk) establish(side state.Side, a state.Authority) {
 	t, name := w.c.TLS, resources.AuthorityName(w.c.Object.Name, side)
 	if a.Exists && a.Problem == resources.BelongsToOther {
@@ -269,8 +270,8 @@ func (w *walk) dropPrevious(side state.Side, a state.Authority) {
 			side, strings.Join(distrusting, ", ")))
 	case side == state.ClientSide && !w.clientsLoaded(a):
 	case w.otherGoesOn(side):
-		w.pend(v1alpha1.ReasonRotatingCA, fmt.Sprintf("the %s CA is rotated: waiting for the rotation of the other one, so that "+
-			"members restart only once more for both", side))
+		w.pend(v1alpha1.ReasonRotatingCA, fmt.Sprintf("the %s CA is rotated: waiting for the rotation of the other one, so "+
+			"that members restart only once more for both", side))
 	default:
 		w.propose(authority, SetAuthority{Side: side, Change: FinishRotation, Why: "nobody uses the former one"},
 			v1alpha1.ReasonRotatingCA, fmt.Sprintf("nobody uses the former %s CA any more", side))
@@ -285,67 +286,6 @@ func (w *walk) otherGoesOn(side state.Side) bool {
 	}
 	a := w.c.TLS.Authority(other)
 	return a.Recorded && (a.Next != nil || other == state.ClientSide && a.Previous != nil && !w.clientsDone(a))
-}
-
-// clientsLoaded tells that the clients were given the time to load what the client Secret holds, or that somebody
-// vouches that they have. A program such as kube-apiserver reads its CA file once, when it starts.
-func (w *walk) clientsLoaded(a state.Authority) bool {
-	c := w.c
-	cert := c.TLS.Certificates[state.ClientCertificate]
-	if w.lostForGood(state.ClientCertificate, cert) {
-		return true // it comes with the next authority only
-	}
-	if !cert.Exists || cert.Bundle != a.Bundle {
-		w.pend(v1alpha1.ReasonRotatingCA, "the client CA is rotated: waiting until Secret "+cert.Secret+" holds it")
-		return false
-	}
-	if w.clientsDone(a) {
-		return true
-	}
-	load, until := resources.ClientsLoad(cert.Bundle, cert.Issuer), w.clientsUntil(a)
-	w.d.ClientsMustLoad = load
-	w.wakeAfter(until.Sub(c.Now))
-	w.pend(v1alpha1.ReasonRotatingCA, fmt.Sprintf("the client CA is rotated: clients must load what Secret %s holds now "+
-		"(restart those that read it only once, such as kube-apiserver); then set the annotation %s=%s, or wait until %s",
-		cert.Secret, v1alpha1.AnnotationClientsLoaded, load, until.UTC().Format(time.RFC3339)))
-	return false
-}
-
-// clientsDone tells that their time is over, or that somebody vouches for them.
-func (w *walk) clientsDone(a state.Authority) bool {
-	cert := w.c.TLS.Certificates[state.ClientCertificate]
-	load := resources.ClientsLoad(cert.Bundle, cert.Issuer)
-	return !w.c.Now.Before(w.clientsUntil(a)) || w.c.Object.Annotations[v1alpha1.AnnotationClientsLoaded] == load ||
-		w.expired(a.Signer)
-}
-
-// clientsUntil is when clients have had their time: the grace that the spec gives, but never so long that the signer, or
-// a certificate that nobody can renew, expires meanwhile.
-func (w *walk) clientsUntil(a state.Authority) time.Time {
-	since := a.Since
-	if published := w.c.TLS.Certificates[state.ClientCertificate].Since; published.After(since) {
-		since = published
-	}
-	until := since.Add(resources.ClientGrace(w.c.Object))
-	sooner := func(at time.Time) {
-		if at.Before(until) {
-			until = at
-		}
-	}
-	switch {
-	case !w.c.TLS.Managed:
-	case a.Next == nil:
-		sooner(a.Signer.RenewAt)
-	default:
-		sooner(nearEnd(a.Signer.RenewAt, a.Signer.NotAfter))
-	}
-	for _, name := range state.CertificateNames() {
-		cert := w.c.TLS.Certificates[name]
-		if name.Side() == state.ClientSide && cert.Exists && !w.canIssue(name) {
-			sooner(nearEnd(cert.RenewAt, cert.NotAfter))
-		}
-	}
-	return until
 }
 
 func (w *walk) expired(ca state.CA) bool { return !w.c.Now.Before(ca.NotAfter) }

@@ -39,8 +39,8 @@ func (w *walk) certificate(name state.CertificateName) {
 	why := w.outOfDate(name, cert, a)
 	if needed := name == state.PeerCertificate || name == state.ServerCertificate; needed && w.lostForGood(name, cert) {
 		w.block(0, v1alpha1.ReasonCertificateProblem, fmt.Sprintf("Secret %s is missing or damaged and nobody can issue the "+
-			"certificate: members that stop cannot start again before the %s CA is rotated, and it cannot be without an outage. "+
-			"Restore the Secret, or delete all member Pods at once: they start again on their volumes with the new CA",
+			"certificate: members that stop cannot start again before the %s CA is rotated, and it cannot be without an "+
+			"outage. Restore the Secret, or delete all member Pods at once: they start again on their volumes with the new CA",
 			cert.Secret, name.Side()))
 	}
 	switch {
@@ -115,7 +115,7 @@ func (w *walk) untilThen(cert state.Certificate) string {
 	if !cert.Exists {
 		return ". The members cannot start without it"
 	}
-	return fmt.Sprintf(". The former certificate is used meanwhile, until %s", cert.NotAfter.UTC().Format("2006-01-02 15:04"))
+	return ". The former certificate is used meanwhile, until " + cert.NotAfter.UTC().Format("2006-01-02 15:04")
 }
 
 // trust publishes what members are to trust, and removes what no Pod mounts any more. Invariant: a ConfigMap that a Pod

@@ -184,8 +184,9 @@ func authRequired(w *walk) {
 		if w.c.TLS != nil {
 			advice = "grant the user root, whose name the operator's certificate has to carry, the role root; or " + advice
 		}
-		w.block(membership|cleanup|authority, v1alpha1.ReasonAuthRequired, "authentication is on in etcd and the operator is "+
-			"no user with the right to see or change the membership: the cluster serves, but is not looked after. To mend it, "+
+		w.block(membership|cleanup|authority, v1alpha1.ReasonAuthRequired, "authentication is on in etcd and the operator "+
+			"is no user with the right to see or change the membership: the cluster serves, but is not looked after. To "+
+			"mend it, "+
 			advice)
 		return
 	}

@@ -96,7 +96,8 @@ func (w *walk) mayStop(m state.Member, kind quorum.Kind, activity, why string) b
 		return wait("%d voters are wanted and there are %d", c.Replicas(), len(c.Voters()))
 	}
 	for _, other := range c.Voters() {
-		if other.ID != m.ID && (other.Health != state.Healthy || other.Pod == nil || !other.Pod.Ready || other.Pod.Terminating) {
+		p := other.Pod
+		if other.ID != m.ID && (other.Health != state.Healthy || p == nil || !p.Ready || p.Terminating) {
 			return wait("%s has to be healthy and ready first", other.Name)
 		}
 	}
@@ -108,8 +109,9 @@ func (w *walk) mayStop(m state.Member, kind quorum.Kind, activity, why string) b
 	}
 	for _, other := range c.Members {
 		if other.ID != m.ID && other.Pod != nil && !accepts(c.TLS, *other.Pod, state.PeerCertificate) {
-			return wait("%s would not accept it, because it trusts only a CA of which there are no valid certificates any more. "+
-				"Connections from before hold the members together; once no majority is left, all members are restarted at once",
+			return wait("%s would not accept it, because it trusts only a CA of which there are no valid certificates any "+
+				"more. Connections from before hold the members together; once no majority is left, all members are "+
+				"restarted at once",
 				other.Name)
 		}
 	}

@@ -109,8 +109,8 @@ type operatorPair struct {
 	trust string
 }
 
-// noteCredentials remembers the certificates in the Secrets that an operator listed last, so that the CAs are known that
-// go with the one that the observer hands to the etcd clients.
+// noteCredentials remembers the certificates in the Secrets that an operator listed last, so that the CAs are known
+// that go with the one that the observer hands to the etcd clients.
 func (op *operator) noteCredentials(list any) {
 	secrets, ok := list.(*corev1.SecretList)
 	if !ok {

@@ -62,10 +62,10 @@ type refusal struct {
 	shown     leaf
 }
 
-// judgeRefusals fails for those that have no excuse. Excused is what follows when a leaf that somebody else put into the
-// Secret, or damaged there, is served, and when something expired while no operator ran. That ends once nobody is refused
-// any more: with the key of the CA lost or expired as well, new certificates come from a CA that has yet to be loaded
-// everywhere. A lost or damaged CA Secret alone excuses nothing.
+// judgeRefusals fails for those that have no excuse. Excused is what follows when a leaf that somebody else put into
+// the Secret, or damaged there, is served, and when something expired while no operator ran. That ends once nobody is
+// refused any more: with the key of the CA lost or expired as well, new certificates come from a CA that has yet to be
+// loaded everywhere. A lost or damaged CA Secret alone excuses nothing.
 func (w *world) judgeRefusals(refused []refusal) {
 	for _, r := range refused {
 		w.interrupted = w.interrupted || w.missed(r.v.expired) || w.foreign[r.shown.cert] || w.foreign[r.shown.key]
@@ -116,8 +116,8 @@ func (w *world) userVerdicts(m running) []refusal {
 	}
 }
 
-// noteLoss notices that a CA is lost for good: its Secret cannot be read, and nothing tells any more what the Pods trust.
-// The product then asks for all Pods to be deleted, which start with a new CA.
+// noteLoss notices that a CA is lost for good: its Secret cannot be read, and nothing tells any more what the Pods
+// trust. The product then asks for all Pods to be deleted, which start with a new CA.
 func (w *world) noteLoss() {
 	if !w.speaksTLS() || w.user.lost || !w.user.loaded {
 		return
@@ -180,7 +180,9 @@ func (w *world) useless(pod *corev1.Pod) bool {
 	if c == nil || !w.interrupted {
 		return false
 	}
-	for _, name := range []state.CertificateName{state.ClientCertificate, state.ServerCertificate, state.OperatorCertificate} {
+	for _, name := range []state.CertificateName{
+		state.ClientCertificate, state.ServerCertificate, state.OperatorCertificate,
+	} {
 		s, exists := get[*corev1.Secret](w.store, namespace, resources.CertificateSecretName(clusterName, name))
 		if !exists {
 			continue
@@ -270,7 +272,8 @@ func (w *world) unsettledCertificate(name state.CertificateName) string {
 
 func (w *world) unsettledPods() string {
 	peer, _ := get[*corev1.Secret](w.store, namespace, resources.CertificateSecretName(clusterName, state.PeerCertificate))
-	server, _ := get[*corev1.Secret](w.store, namespace, resources.CertificateSecretName(clusterName, state.ServerCertificate))
+	name := resources.CertificateSecretName(clusterName, state.ServerCertificate)
+	server, _ := get[*corev1.Secret](w.store, namespace, name)
 	for _, p := range w.runningPods() {
 		shown := [2]string{p.c.peerLeaf().cert, p.c.serverLeaf().cert}
 		if shown != [2]string{string(peer.Data[corev1.TLSCertKey]), string(server.Data[corev1.TLSCertKey])} {

@@ -27,7 +27,8 @@ func TestMembersThatAreDownWithExpiredCertificatesHealByThemselves(t *testing.T)
 	w.ctx = ctx
 	short := certificateLifetime(2 * time.Minute)
 	leaves := w.create("leaves", spec(3, withTLS(short)))
-	cas := w.create("cas", spec(3, withTLS(short, caLifetime(5*time.Minute))))
+	// With time for clients, CAs that live so short would always be in the course of a rotation.
+	cas := w.create("cas", spec(3, withTLS(short, caLifetime(5*time.Minute), clientGrace(0))))
 	withLeaves, withCAs := leaves.beforeExpiry(), cas.beforeExpiry()
 
 	w.stopOperator()

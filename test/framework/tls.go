@@ -10,7 +10,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/resources"
@@ -21,9 +20,11 @@ const secretTimeout = 5 * time.Second
 
 // ClientTLS is the configuration of a client of the cluster that holds what the Secret NAME-client-tls holds, and loads
 // it anew at each handshake. It is nil when the cluster speaks plain text.
-func (e *Environment) ClientTLS(ctx context.Context, cluster types.NamespacedName, serverName string) (*tls.Config, error) {
+func (e *Environment) ClientTLS(
+	ctx context.Context, cluster types.NamespacedName, serverName string,
+) (*tls.Config, error) {
 	var obj v1alpha1.EtcdCluster
-	if err := e.Client.Get(ctx, client.ObjectKey(cluster), &obj); err != nil {
+	if err := e.Client.Get(ctx, cluster, &obj); err != nil {
 		return nil, fmt.Errorf("read EtcdCluster %s: %w", cluster, err)
 	}
 	if !resources.SpeaksTLS(&obj) {
@@ -35,7 +36,9 @@ func (e *Environment) ClientTLS(ctx context.Context, cluster types.NamespacedNam
 }
 
 // TLSFrom is ClientTLS with another Secret.
-func (e *Environment) TLSFrom(ctx context.Context, secret types.NamespacedName, serverName string) (*tls.Config, error) {
+func (e *Environment) TLSFrom(
+	ctx context.Context, secret types.NamespacedName, serverName string,
+) (*tls.Config, error) {
 	load := func(ctx context.Context) (tls.Certificate, *x509.CertPool, error) {
 		ctx, cancel := context.WithTimeout(ctx, secretTimeout)
 		defer cancel()
@@ -67,12 +70,12 @@ func (e *Environment) loadCertificate(
 	ctx context.Context, name types.NamespacedName,
 ) (tls.Certificate, *x509.CertPool, error) {
 	var s corev1.Secret
-	if err := e.Client.Get(ctx, client.ObjectKey(name), &s); err != nil {
+	if err := e.Client.Get(ctx, name, &s); err != nil {
 		return tls.Certificate{}, nil, fmt.Errorf("read Secret %s: %w", name, err)
 	}
 	certificate, err := tls.X509KeyPair(s.Data[corev1.TLSCertKey], s.Data[corev1.TLSPrivateKeyKey])
 	if err != nil {
-		return certificate, nil, fmt.Errorf("Secret %s: %w", name, err)
+		return certificate, nil, fmt.Errorf("the Secret %s: %w", name, err)
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(s.Data["ca.crt"]) {

@@ -105,11 +105,11 @@ func (w *Watch) follow(ctx context.Context, turn int) error {
 	defer end()
 	pods, err := w.members.ready(ctx)
 	if err != nil || len(pods) == 0 {
-		return nil //nolint:nilerr // there is no member yet, or no more, to watch through: the next turn looks again
+		return nil // there is no member yet, or no more, to watch through: the next turn looks again
 	}
 	etcd, closed, err := w.connect(ctx, &pods[turn%len(pods)], end)
 	if err != nil {
-		return nil //nolint:nilerr // a member or a Secret that is being replaced: the next turn takes another one
+		return nil // a member or a Secret that is being replaced: the next turn takes another one
 	}
 	defer closed()
 	options := []clientv3.OpOption{clientv3.WithPrefix(), clientv3.WithCreatedNotify()}

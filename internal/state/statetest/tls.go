@@ -137,8 +137,8 @@ func (b *Builder) FinishRotation(side state.Side) *Builder {
 func (b *Builder) Issue(names ...state.CertificateName) *Builder {
 	for _, name := range names {
 		b.serial++
-		print := fingerprint("certificate", string(name), strings.Repeat("+", b.serial))
-		b.put(name, print, b.c.TLS.Authority(name.Side()).Signer)
+		hash := fingerprint("certificate", string(name), strings.Repeat("+", b.serial))
+		b.put(name, hash, b.c.TLS.Authority(name.Side()).Signer)
 	}
 	return b.Bundle(names...)
 }
@@ -151,17 +151,17 @@ func (b *Builder) Publish(name state.CertificateName, former state.Certificate) 
 }
 
 // put publishes a certificate of the CA, which may be one of a source.
-func (b *Builder) put(name state.CertificateName, print string, ca state.CA) {
+func (b *Builder) put(name state.CertificateName, hash string, ca state.CA) {
 	if b.issued == nil {
 		b.issued = map[string]string{}
 	}
-	b.issued[print] = ca.Certificates[0]
+	b.issued[hash] = ca.Certificates[0]
 	cert := b.c.TLS.Certificates[name]
-	if b.issued[cert.Fingerprint] != b.issued[print] {
+	if b.issued[cert.Fingerprint] != b.issued[hash] {
 		cert.Since = b.c.Now
 	}
-	cert.Exists, cert.Remembered, cert.Problem, cert.Differs, cert.Fingerprint = true, false, "", "", print
-	cert.Issuer = issuer(b.c.TLS.Authority(name.Side()), b.issued[print])
+	cert.Exists, cert.Remembered, cert.Problem, cert.Differs, cert.Fingerprint = true, false, "", "", hash
+	cert.Issuer = issuer(b.c.TLS.Authority(name.Side()), b.issued[hash])
 	cert.NotBefore, cert.NotAfter = b.c.Now, b.c.Now.Add(resources.CertificateLifetime(b.c.Object))
 	if cert.NotAfter.After(ca.NotAfter) && !ca.NotAfter.IsZero() {
 		cert.NotAfter = ca.NotAfter
@@ -215,9 +215,9 @@ func (b *Builder) served() state.Serves {
 func (b *Builder) Issuer(certificate string) string { return b.issued[certificate] }
 
 // issuer is the ID of the CA, or of those given together, among which the one with the fingerprint is.
-func issuer(a state.Authority, print string) string {
+func issuer(a state.Authority, hash string) string {
 	for _, ca := range []*state.CA{&a.Signer, a.Next, a.Previous} {
-		if ca != nil && slices.Contains(ca.Certificates, print) {
+		if ca != nil && slices.Contains(ca.Certificates, hash) {
 			return ca.ID
 		}
 	}
