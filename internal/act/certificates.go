@@ -3,11 +3,13 @@ package act
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/quorate/quorate/internal/pki"
 	"github.com/quorate/quorate/internal/plan"
@@ -137,9 +139,18 @@ func publishTrust(ctx context.Context, w *writer, s plan.PublishTrust) error {
 	return w.remove(ctx, seen)
 }
 
-// pruneTrust deletes ConfigMaps that no Pod mounted when they were observed.
+// pruneTrust deletes ConfigMaps that no Pod mounts. The Pods are read live: a cache that shows the ConfigMap may not show
+// a Pod yet.
 func pruneTrust(ctx context.Context, w *writer, c *state.Cluster, s plan.PruneTrust) error {
+	var pods corev1.PodList
+	if err := w.live.List(ctx, &pods, client.InNamespace(w.cluster.Namespace),
+		client.MatchingLabels{resources.LabelCluster: w.cluster.Name}); err != nil {
+		return fmt.Errorf("list the Pods: %w", err)
+	}
 	for _, name := range s.Names {
+		if slices.ContainsFunc(pods.Items, func(p corev1.Pod) bool { return resources.MountedTrust(&p) == name }) {
+			return fmt.Errorf("ConfigMap %s is mounted: %w", name, errChanged)
+		}
 		cm := &corev1.ConfigMap{}
 		cm.Namespace, cm.Name = w.cluster.Namespace, name
 		if err := w.Get(ctx, clientKey(cm.Namespace, name), cm); err != nil {

@@ -257,7 +257,9 @@ func TestNextAuthoritySignsWhenEverybodyTrustsIt(t *testing.T) {
 			cluster: introduced(client).LoseKey(client).LoseCertificates(state.ClientCertificate), step: take(client),
 		},
 		"nobody is waited for when nothing is accepted any more": {
-			cluster: introduced(peer).Member(1, before(1)).Record(peer, signer(expired)), step: take(peer),
+			cluster: introduced(peer).Member(1, before(1)).Record(peer, signer(expired)),
+			step: set(peer, plan.SwitchAuthority,
+				"the former one is worthless, because it has expired or its certificates are lost"),
 			blocked: []string{restarting, "RotatingCA: left: demo-1"},
 		},
 		"another takes its place when its key is lost": {

@@ -98,6 +98,14 @@ func TestCertificate(t *testing.T) {
 			absent:  []plan.Step{plan.PublishCertificate{}},
 			pending: []string{"RotatingCA: the peer CA is rotated: two thirds of its life are over"},
 		},
+		"that nobody can issue is published again as the operator remembers it": {
+			cluster: formed(3)().LoseKey(state.PeerSide).LoseCertificates(state.PeerCertificate).
+				BeginRotation(state.PeerSide, statetest.Fresh().CA("next")).PublishTrust().With(remembered),
+			ensures: []plan.Step{publish(state.PeerCertificate,
+				"it was lost with the key of its CA: the last one is published again until the CA is rotated")},
+			blocked: []string{"RotatingCA: could not start again: its certificates are not there yet", "RotatingCA: left: "},
+			pending: []string{"RotatingCA: waiting until all members trust"},
+		},
 		"that members need and nobody can issue is told, and no running member is touched": {
 			cluster: formed(3)().LoseKey(state.PeerSide).LoseCertificates(state.PeerCertificate).
 				BeginRotation(state.PeerSide, statetest.Fresh().CA("next")).PublishTrust(),
@@ -107,10 +115,17 @@ func TestCertificate(t *testing.T) {
 		"that members need and nobody can issue makes the next authority sign when no majority serves": {
 			cluster: formed(3)().LoseKey(state.PeerSide).LoseCertificates(state.PeerCertificate).Unlisted().
 				BeginRotation(state.PeerSide, statetest.Fresh().CA("next")).PublishTrust(),
-			step:    set(state.PeerSide, plan.SwitchAuthority, "everybody trusts the new one"),
+			step: set(state.PeerSide, plan.SwitchAuthority,
+				"the former one is worthless, because it has expired or its certificates are lost"),
 			blocked: []string{lost, "QuorumLost: no majority serves", "StartingMember: demo-0"},
 		},
 	}.run(t)
+}
+
+func remembered(c *state.Cluster) {
+	cert := c.TLS.Certificates[state.PeerCertificate]
+	cert.Remembered = true
+	c.TLS.Certificates[state.PeerCertificate] = cert
 }
 
 func TestCertificateOfASource(t *testing.T) {

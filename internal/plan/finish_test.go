@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -47,6 +48,18 @@ func TestFormerAuthorityIsDroppedWhenNobodyUsesIt(t *testing.T) {
 		t := formed(3)().Build().TLS
 		return b.With(func(c *state.Cluster) { c.TLS.Trusts[t.Trust] = t.Trusts[t.Trust] })
 	}
+	together := []string{"RotatingCA: the peer CA is rotated: waiting for the rotation of the other one, so that members " +
+		"restart only once more for both"}
+	both := func(b *statetest.Builder) *statetest.Builder {
+		return b.BeginRotation(peer, b.CA("next of peers")).SwitchAuthority(peer).Issue(state.PeerCertificate).PublishTrust().
+			Load(0, 1, 2).Serve(0, 1, 2).With(func(c *state.Cluster) {
+			for name := range c.TLS.Trusts {
+				if name != c.TLS.Trust {
+					delete(c.TLS.Trusts, name)
+				}
+			}
+		})
+	}
 	scenarios{
 		"peers need nobody else": {cluster: switched(peer), step: drop(peer)},
 		"not before certificates of the new one are published": {
@@ -87,6 +100,17 @@ func TestFormerAuthorityIsDroppedWhenNobodyUsesIt(t *testing.T) {
 			cluster:  switched(client).Record(client, signsFor(time.Hour)),
 			pending:  []string{"RotatingCA: or wait until 2026-11-21T13:00:00Z"},
 			mustLoad: load(switched(client)), wake: time.Hour,
+		},
+		"peers wait for the clients', so that members restart only once more for both": {
+			cluster: both(introduced(client)), pending: append(slices.Clone(together), "RotatingCA: or wait until 2026-11-22"),
+			mustLoad: load(introduced(client)),
+		},
+		"also while those load what their Secret holds by then": {
+			cluster: both(switched(client)), pending: append(slices.Clone(together), "RotatingCA: or wait until 2026-11-22"),
+			mustLoad: load(switched(client)),
+		},
+		"and then do not wait for each other": {
+			cluster: both(switched(client)).With(loaded(load(switched(client)))), step: drop(peer),
 		},
 		"another request waits until it is dropped": {
 			cluster: switched(peer).TLSSpec(func(s *v1alpha1.TLSSpec) { s.CARotation = new("again") }).

@@ -252,9 +252,10 @@ func (w *world) live() {
 
 // launched is a Pod whose containers its kubelet starts, once it can mount what they need.
 func (w *world) launched(m *state.Member) {
-	_, mounted := w.c.TLS.Trusts[m.Pod.Trust]
+	_, found := w.c.TLS.Trusts[m.Pod.Trust]
+	_, mounted := w.mounted[m.Pod.UID]
 	certs := w.c.TLS.Certificates
-	if mounted && certs[state.PeerCertificate].Exists && certs[state.ServerCertificate].Exists {
+	if (found || mounted) && certs[state.PeerCertificate].Exists && certs[state.ServerCertificate].Exists {
 		m.Pod.Node = fmt.Sprintf("node-%d", m.Slot)
 		if m.Volume != nil {
 			m.Volume.Node, m.Volume.RecordedPersistentVolume = m.Pod.Node, m.Volume.PersistentVolume

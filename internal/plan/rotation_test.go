@@ -1,8 +1,6 @@
 package plan_test
 
 import (
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -247,64 +245,6 @@ func renew(side state.Side) func(*world) {
 				Peer:   w.c.TLS.Certificates[state.PeerCertificate].Fingerprint,
 				Server: w.c.TLS.Certificates[state.ServerCertificate].Fingerprint,
 			}
-		}
-	}
-}
-
-// TestRotationSurvivesAnything lets random things happen in random order.
-func TestRotationSurvivesAnything(t *testing.T) {
-	harmless := []func(*world){
-		request("1"), request("2"), scale(1), scale(3), scale(5), crash, glitch, restartOperator, loseTrusts,
-	}
-	deletions := append([]func(*world){deletePod, loseKey(state.PeerSide), loseKey(state.ClientSide), loseNextKey}, harmless...)
-	all := append([]func(*world){
-		loseAuthority(state.PeerSide), loseAuthority(state.ClientSide), loseCertificates(state.PeerCertificate),
-		loseCertificates(state.ServerCertificate), loseCertificates(state.ClientCertificate),
-		loseCertificates(state.OperatorCertificate), putBack,
-	}, deletions...)
-	for name, row := range map[string]struct {
-		cluster func() *statetest.Builder
-		events  []func(*world)
-		outage  bool
-	}{
-		"of members with volumes": {formed(3), deletions, false},
-		"of ephemeral members":    {withoutVolumes(3), slices.Delete(slices.Clone(harmless), 2, 3), false},
-		"but an outage when keys and certificates are lost together": {formed(3), all, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			for seed := range 4 * histories {
-				d := dice(seed)
-				j := journey{cluster: row.cluster, begin: request("0"), outage: row.outage}
-				for range 6 {
-					j.meanwhile = append(j.meanwhile, row.events[d.n(len(row.events))])
-				}
-				if !j.travel(t, seed) {
-					return
-				}
-			}
-		})
-	}
-}
-
-// TestShortLivesNeedNoOutage goes through rotation after rotation, although clients are promised more time than there is.
-func TestShortLivesNeedNoOutage(t *testing.T) {
-	for seed := range 3 {
-		b := statetest.Formed(3).TLSFor(v1alpha1.TLSSpec{
-			CALifetime: &metav1.Duration{Duration: time.Hour}, CertificateLifetime: &metav1.Duration{Duration: 10 * time.Minute},
-		})
-		w := inhabit(b, seed)
-		w.vouches, w.skips, w.second, w.client.certificate = false, false, 2*time.Second, ""
-		first := w.c.TLS.Peer.Signer
-		for w.c.Now.Before(statetest.Now.Add(4 * time.Hour)) {
-			c, d := w.pass()
-			w.load(d)
-			w.live()
-			if faults := append(faults(c, d), w.strangers()...); len(faults) > 0 {
-				t.Fatalf("seed %d, after %s: %s\n%s\n%s", seed, w.c.Now.Sub(statetest.Now), strings.Join(faults, "\n"), w, tell(d))
-			}
-		}
-		if w.made < 4 || slices.Contains(statetest.Trusted(w.c.TLS.Peer), first.Certificates[0]) {
-			t.Errorf("seed %d: too few rotations in the time", seed)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package plan_test
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -21,8 +20,9 @@ type world struct {
 	dice
 	// c is what is true; observe makes of it what the operator sees.
 	c *state.Cluster
-	// processes that run, by the UID of their Pod.
+	// processes that run, by the UID of their Pod; mounted is what each Pod found when it started first.
 	processes map[types.UID]*process
+	mounted   map[types.UID]state.Trust
 	// leader is the ID of the member that leads; 0 without.
 	leader uint64
 	// operator and client are what the two hold in memory: the operator reads its Secret at each look, this client
@@ -68,7 +68,7 @@ type credentials struct {
 func inhabit(b *statetest.Builder, seed int) *world {
 	w := &world{
 		Builder: b, c: b.Build(), dice: dice(seed), processes: map[types.UID]*process{}, expires: map[string]time.Time{},
-		bundles: map[string][]string{}, memory: map[state.CertificateName]state.Certificate{}, frozen: map[types.UID]bool{}, hidden: map[types.UID]bool{}, vouches: seed%3 > 0, skips: true, second: time.Second,
+		mounted: map[types.UID]state.Trust{}, bundles: map[string][]string{}, memory: map[state.CertificateName]state.Certificate{}, frozen: map[types.UID]bool{}, hidden: map[types.UID]bool{}, vouches: seed%3 > 0, skips: true, second: time.Second,
 	}
 	w.remember()
 	for _, m := range w.c.Members {
@@ -110,8 +110,11 @@ func (w *world) published(name state.CertificateName) credentials {
 // run starts the process of a member: it reads what it trusts once.
 func (w *world) run(m state.Member) {
 	t := w.c.TLS
+	if _, before := w.mounted[m.Pod.UID]; !before {
+		w.mounted[m.Pod.UID] = t.Trusts[m.Pod.Trust]
+	}
 	w.processes[m.Pod.UID] = &process{
-		trust: t.Trusts[m.Pod.Trust], peers: map[types.UID]bool{},
+		trust: w.mounted[m.Pod.UID], peers: map[types.UID]bool{},
 		certs: state.Serves{
 			Peer:   t.Certificates[state.PeerCertificate].Fingerprint,
 			Server: t.Certificates[state.ServerCertificate].Fingerprint,
@@ -197,77 +200,6 @@ func (w *world) follows(m state.Member) bool {
 		return false
 	}
 	return m.ID == w.leader || w.processes[m.Pod.UID].peers[w.c.MemberByID(w.leader).Pod.UID]
-}
-
-// observe is what the operator sees.
-func (w *world) observe() *state.Cluster {
-	c := *w.c
-	tls := *w.c.TLS
-	tls.Certificates, tls.Trusts = maps.Clone(tls.Certificates), maps.Clone(tls.Trusts)
-	c.TLS, c.Members = &tls, nil
-	for name, cert := range tls.Certificates {
-		cert.Remembered = !cert.Exists && w.recalls(name)
-		tls.Certificates[name] = cert
-	}
-	c.Leftovers.Pods, c.Leftovers.Volumes = slices.Clone(c.Leftovers.Pods), slices.Clone(c.Leftovers.Volumes)
-	c.Etcd = state.Etcd{ClusterID: c.Etcd.ClusterID, Err: "no voter answers"}
-	for _, m := range w.running() {
-		if p := w.processes[m.Pod.UID]; p.operator && w.follows(m) {
-			c.Etcd.Listed, c.Etcd.Serving, c.Etcd.Err = true, true, ""
-		}
-	}
-	for _, m := range w.c.Members {
-		switch {
-		case m.Pod == nil:
-		case w.hidden[m.Pod.UID]:
-			c.Leftovers.Foreign = append(c.Leftovers.Foreign, state.ForeignObject{Kind: "Pod", Name: m.Name, Problem: "damaged"})
-			m.Pod = nil
-		default:
-			w.look(&m)
-		}
-		if m.Volume != nil {
-			volume := *m.Volume
-			m.Volume = &volume
-		}
-		if m.Listed = c.Etcd.Listed; !m.Listed {
-			m.Learner, m.Started = false, false
-		}
-		if m.Listed || m.Volume != nil || c.Ephemeral() && m.Pod != nil {
-			c.Members = append(c.Members, m)
-		}
-	}
-	c.Assess()
-	return &c
-}
-
-// recalls tells that the operator has a certificate in its memory that is still good.
-func (w *world) recalls(name state.CertificateName) bool {
-	former, known := w.memory[name]
-	return known && w.c.TLS.Managed && w.c.Now.Before(former.NotAfter) &&
-		slices.Contains(w.c.TLS.Authority(name.Side()).Signer.Certificates, w.Issuer(former.Fingerprint))
-}
-
-// look fills in what the operator sees of a member's Pod and process.
-func (w *world) look(m *state.Member) {
-	pod, p := *m.Pod, w.processes[m.Pod.UID]
-	m.Pod, m.Probe, m.Serves = &pod, state.Probe{Err: "deadline"}, state.Serves{}
-	pod.Running, pod.Ready = p != nil, !m.Learner && w.follows(*m)
-	if p == nil {
-		return
-	}
-	m.Serves.Peer = p.certs.Peer
-	if p.ready {
-		m.Serves.Server = p.certs.Server
-	}
-	if p.operator && p.ready {
-		m.Probe = state.Probe{
-			Answered: true, ClusterID: w.c.Etcd.ClusterID, MemberID: m.ID, Version: statetest.Version, Term: 2,
-			Committed: 100, Applied: 100, Learner: m.Learner,
-		}
-		if w.follows(*m) {
-			m.Probe.Leader = w.leader
-		}
-	}
 }
 
 // pass is one reconcile, and what happens beside it. Whoever crashes in between does only a part of it.

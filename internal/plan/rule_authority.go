@@ -172,10 +172,10 @@ func (w *walk) introduce(side state.Side, a state.Authority) {
 		w.ensure(SetAuthority{Side: side, Change: BeginRotation, Why: why})
 		return
 	}
-	waiting := w.distrusting(side, *a.Next)
+	why, waiting := "everybody trusts the new one", w.distrusting(side, *a.Next)
 	switch {
 	case w.worthless(side, a):
-		// Nobody accepts what it signed, or that is lost: there is nothing to wait for.
+		why = "the former one is worthless, because it has expired or its certificates are lost"
 	case len(waiting) > 0:
 		w.pend(v1alpha1.ReasonRotatingCA, fmt.Sprintf("the %s CA is rotated: waiting until all members trust the new one "+
 			"as well: %s", side, strings.Join(waiting, ", ")))
@@ -183,8 +183,8 @@ func (w *walk) introduce(side state.Side, a state.Authority) {
 	case side == state.ClientSide && !w.clientsLoaded(a):
 		return
 	}
-	w.propose(authority, SetAuthority{Side: side, Change: SwitchAuthority, Why: "everybody trusts the new one"},
-		v1alpha1.ReasonRotatingCA, fmt.Sprintf("everybody trusts the new %s CA", side))
+	w.propose(authority, SetAuthority{Side: side, Change: SwitchAuthority, Why: why}, v1alpha1.ReasonRotatingCA,
+		fmt.Sprintf("the new %s CA signs from now on: %s", side, why))
 }
 
 // unfit says why the next authority cannot take the signer's place; empty when it can.

@@ -27,7 +27,7 @@ func ParsePod(cluster string, pod *corev1.Pod) (state.Pod, error) {
 		Started:         r.flag(AnnotationStarted),
 		Retiring:        r.flag(AnnotationRetiring),
 		Applied:         r.text(AnnotationApplied),
-		Trust:           trustOf(pod),
+		Trust:           MountedTrust(pod),
 		Certificates:    pod.Annotations[AnnotationCertificates],
 		Version:         r.text(AnnotationVersion),
 		IP:              pod.Status.PodIP,
@@ -137,8 +137,8 @@ func ready(pod *corev1.Pod) bool {
 	return false
 }
 
-// trustOf is the ConfigMap with the CAs that the Pod trusts.
-func trustOf(pod *corev1.Pod) string {
+// MountedTrust is the ConfigMap with the CAs that the Pod trusts; empty when it mounts none.
+func MountedTrust(pod *corev1.Pod) string {
 	for _, v := range pod.Spec.Volumes {
 		if v.Name == trustVolume && v.ConfigMap != nil {
 			return v.ConfigMap.Name

@@ -66,7 +66,7 @@ func tlsActions(w *world, ephemeral bool) []action {
 }
 
 // mayDamage tells that the cluster can survive another damage. One that keeps its data in its Pods cannot have all of
-// them started anew, so that it survives the loss of one kind of objects only: its CAs, its certificates or its trust.
+// them started anew, so that it survives one kind of loss only: that of its CAs, its certificates, its trust, or time.
 func (w *world) mayDamage(kind string, ephemeral bool) bool {
 	if ephemeral && w.damaged != "" && w.damaged != kind {
 		return false
@@ -175,6 +175,9 @@ const maxOutages = 4
 // sleep lets time pass with no operator running, until a certificate or CA is to be renewed or has expired, or the
 // grace of a rotation is over.
 func sleep(r *rapid.T, w *world, ephemeral bool) {
+	if !w.mayDamage("time", ephemeral) {
+		return
+	}
 	until := w.moments(ephemeral)
 	if len(until) == 0 || len(w.outages) >= maxOutages {
 		return
