@@ -42,7 +42,10 @@ func (o *Observer) ask(ctx context.Context, c *state.Cluster, pods []state.Pod) 
 		a.etcd.ClusterID = c.Latch.ClusterID
 	}
 	clients := o.clients(c, pods)
-	probes := probeAll(ctx, clients)
+	probing, stop := context.WithCancel(ctx)
+	probes := probeAll(probing, clients)
+	// No question goes on in the background: the next look asks again.
+	defer func() { stop(); a.drain(probes, len(clients)) }()
 	a.collect(probes, len(clients), func() bool { return a.leads(pods) })
 	speaker := choose(pods, a)
 	if speaker != "" {
@@ -82,6 +85,13 @@ func (a *answers) collect(results <-chan answer, total int, enough func() bool) 
 	for len(a.probes) < total && !enough() {
 		r := <-results
 		a.probes[r.pod] = r.probe
+	}
+}
+
+// drain waits for the end of the questions that were given up.
+func (a *answers) drain(results <-chan answer, total int) {
+	for n := len(a.probes); n < total; n++ {
+		<-results
 	}
 }
 

@@ -38,7 +38,7 @@ func (w *walk) clientsDone(a state.Authority) bool {
 	cert := w.c.TLS.Certificates[state.ClientCertificate]
 	load := resources.ClientsLoad(cert.Bundle, cert.Issuer)
 	return !w.c.Now.Before(w.clientsUntil(a)) || w.c.Object.Annotations[v1alpha1.AnnotationClientsLoaded] == load ||
-		w.expired(a.Signer) || a.Previous != nil && w.expired(*a.Previous)
+		w.expired(a.Signer)
 }
 
 // clientsUntil is when clients have had their time: the grace that the spec gives, but never so long that the signer,
