@@ -139,8 +139,8 @@ func publishTrust(ctx context.Context, w *writer, s plan.PublishTrust) error {
 	return w.remove(ctx, seen)
 }
 
-// pruneTrust deletes ConfigMaps that no Pod mounts. The Pods are read live: a cache that shows the ConfigMap may not show
-// a Pod yet.
+// pruneTrust deletes ConfigMaps that no Pod mounts. The Pods are read live: a cache that shows the ConfigMap may not
+// show a Pod yet.
 func pruneTrust(ctx context.Context, w *writer, c *state.Cluster, s plan.PruneTrust) error {
 	var pods corev1.PodList
 	if err := w.live.List(ctx, &pods, client.InNamespace(w.cluster.Namespace),

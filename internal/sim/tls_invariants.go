@@ -173,9 +173,9 @@ func (w *world) checkTrustDeletion(cm *corev1.ConfigMap) {
 	}
 }
 
-// useless tells that no certificate that there is lets a client in at the process, nor the operator: after a CA was lost
-// for good, and after an outage in which those of a CA expired whose key is lost, or which expired itself. Stopping the
-// process takes nothing away.
+// useless tells that no certificate that there is lets a client in at the process, nor the operator: after a CA was
+// lost for good, and after an outage in which those of a CA expired whose key is lost, or which expired itself.
+// Stopping the process takes nothing away.
 func (w *world) useless(pod *corev1.Pod) bool {
 	c := w.kube.containers[pod.UID]
 	if c == nil || !w.interrupted && !w.user.lost {
