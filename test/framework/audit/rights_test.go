@@ -91,6 +91,12 @@ func TestRightsAndRequestsAreCompared(t *testing.T) {
 			requests: []Request{getPod, refused(asked("create", "", "pods", "shop", ""),
 				`pods "demo-0" is forbidden: unable to create new content in namespace shop because it is being terminated`)},
 		},
+		"a request that comes while the API server does not know the kind of the owner yet": {
+			everywhere: []rbacv1.PolicyRule{rule("get", "", "pods")},
+			requests: []Request{getPod, refused(asked("create", "", "secrets", "shop", ""),
+				`secrets "demo-peer-ca" is forbidden: cannot set blockOwnerDeletion in this case because cannot find RESTMapping `+
+					`for APIVersion quorate.dev/v1alpha1 Kind EtcdCluster: no matches for kind "EtcdCluster"`)},
+		},
 		"a request that was allowed by something else": {
 			everywhere:  []rbacv1.PolicyRule{rule("get", "", "pods")},
 			requests:    []Request{getPod, asked("list", "", "pods", "", "")},
