@@ -32,6 +32,7 @@ const (
 	ReasonScalingDown         = "ScalingDown"
 	ReasonStartingMember      = "StartingMember"
 	ReasonReplacingMember     = "ReplacingMember"
+	ReasonMovingMember        = "MovingMember"
 	ReasonMemberLost          = "MemberLost"
 	ReasonWaiting             = "Waiting"
 	ReasonInvalidSpec         = "InvalidSpec"

@@ -15,6 +15,7 @@ func incarnation(c *state.Cluster, m state.Member) state.Incarnation {
 		ClusterID: c.Etcd.ClusterID,
 		PeerURL:   resources.PeerURL(c.Object, m.Slot),
 		Version:   versionFor(c, m),
+		Surge:     m.Surge() || dataMissing(c, m) && m.Learner && m.Slot >= c.Replicas(),
 	}
 	if c.Latch != nil {
 		in.Generation, in.Token, in.Size = c.Latch.Generation, c.Latch.Token, c.Latch.Size

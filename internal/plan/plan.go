@@ -81,7 +81,7 @@ var rules = []rule{
 	{"replace lost member", replaceLost},
 	{"learner in flight", learnerInFlight},
 	{"missing Pod", missingPod},
-	{"load trust", loadTrust},
+	{"change members", changeMembers},
 	{"rollout", rollout},
 	{"scale up", scaleUp},
 	{"scale down", scaleDown},

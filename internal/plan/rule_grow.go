@@ -147,7 +147,7 @@ func learnerProgress(l state.Member) string {
 
 // unwanted says why a learner is not wanted; empty when it is.
 func unwanted(c *state.Cluster, l state.Member) string {
-	if voters := len(c.Voters()); voters >= c.Replicas() {
+	if voters := len(c.Voters()); voters >= goal(c) {
 		return fmt.Sprintf("%d voters are wanted and there are %d", c.Replicas(), voters)
 	}
 	for _, m := range c.Voters() {
@@ -189,28 +189,37 @@ func promote(w *walk, l state.Member) {
 	w.propose(membership, Promote{Name: l.Name, ID: l.ID}, v1alpha1.ReasonScalingUp, "it is in sync with the leader")
 }
 
-// scaleUp adds a learner for the lowest free slot, when all voters are healthy.
+// scaleUp adds a learner for the lowest free slot, when all voters are healthy: because more voters are wanted, or
+// because one has to be moved.
 func scaleUp(w *walk) {
 	c := w.c
 	voters := len(c.Voters())
-	if !c.Etcd.Listed || voters >= c.Replicas() || c.Learner() != nil {
+	if !c.Etcd.Listed || voters >= goal(c) || c.Learner() != nil {
 		return
 	}
-	want := fmt.Sprintf("%d voters are wanted, %d are listed", c.Replicas(), voters)
+	activity, want := v1alpha1.ReasonScalingUp, fmt.Sprintf("%d voters are wanted, %d are listed", c.Replicas(), voters)
+	if voters >= c.Replicas() {
+		if w.d.Step != nil {
+			return
+		}
+		m := movers(c)[0]
+		n := needOf(c, m)
+		activity, want = n.activity, fmt.Sprintf("a member that takes the place of %s is added first (%s)", m.Name, n.why)
+	}
 	if !c.AllVotersHealthy() {
-		w.block(membership, v1alpha1.ReasonScalingUp, want+": waiting until all voters are healthy: "+sick(c))
+		w.block(membership, activity, want+": waiting until all voters are healthy: "+sick(c))
 		return
 	}
 	if verdict := w.project(quorum.AddLearner, 0); !verdict.Allowed {
-		w.block(membership, v1alpha1.ReasonScalingUp, want+", but "+verdict.Reason)
+		w.block(membership, activity, want+", but "+verdict.Reason)
 		return
 	}
 	slot := c.FreeSlot()
 	w.propose(membership, AddLearner{
 		Slot: slot, Name: resources.MemberName(c.Object.Name, slot),
 		PeerURL: resources.PeerURL(c.Object, slot),
-	}, v1alpha1.ReasonScalingUp, want)
-	if w.d.Step == nil && !hasReason(w.d.Blocked, v1alpha1.ReasonScalingUp) {
-		w.block(0, v1alpha1.ReasonScalingUp, want+": waiting for the above")
+	}, activity, want)
+	if w.d.Step == nil && !hasReason(w.d.Blocked, activity) {
+		w.block(0, activity, want+": waiting for the above")
 	}
 }

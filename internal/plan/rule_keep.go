@@ -42,9 +42,11 @@ func keep(w *walk) {
 	}
 }
 
-// settledSlots tells that no member is about to be replaced: its Service, whose address clients know, stays meanwhile.
+// settledSlots tells that no member is about to be replaced or moved: its Service, whose address clients know, stays
+// meanwhile.
 func settledSlots(c *state.Cluster) bool {
-	return c.Formed() && c.Etcd.Listed && len(c.Voters()) >= c.Replicas()
+	moving := slices.ContainsFunc(c.Members, func(m state.Member) bool { return surging(c, m) })
+	return c.Formed() && c.Etcd.Listed && len(c.Voters()) >= c.Replicas() && !moving
 }
 
 // serviceSlots are the slots that clients reach by a name of their own: those of the voters.

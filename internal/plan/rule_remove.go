@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -91,20 +92,24 @@ func terminating(c *state.Cluster, leaving state.Member) string {
 	return ""
 }
 
-// handOver moves the leadership to the healthy voter that has applied most, before the leader is removed: a removed
-// leader would leave the others to wait for an election.
+// handOver moves the leadership, before the leader is stopped or removed, which would leave the others to wait for an
+// election: to a healthy voter that stays as it is, if there is one, and of those to the one that has applied most.
 func (w *walk) handOver(leader state.Member, activity, fate string) {
-	var to *state.Member
-	for _, m := range w.c.Voters() {
-		if m.ID != leader.ID && m.Health == state.Healthy && !m.Retiring() &&
-			(to == nil || m.Probe.Applied > to.Probe.Applied) {
-			to = &m
-		}
-	}
-	if to == nil {
+	c := w.c
+	heirs := slices.DeleteFunc(c.Voters(), func(m state.Member) bool {
+		return m.ID == leader.ID || m.Health != state.Healthy || m.Retiring()
+	})
+	if len(heirs) == 0 {
 		w.block(membership, activity, leader.Name+" leads and no other voter is healthy: waiting for one")
 		return
 	}
+	to := slices.MaxFunc(heirs, func(a, b state.Member) int {
+		return cmp.Or(
+			cmp.Compare(needOf(c, b).how, needOf(c, a).how),
+			cmp.Compare(a.Probe.Applied, b.Probe.Applied),
+			cmp.Compare(b.Slot, a.Slot),
+		)
+	})
 	w.propose(membership, MoveLeader{From: leader.Name, To: to.Name, FromID: leader.ID, ToID: to.ID}, activity,
 		leader.Name+" is about to be "+fate)
 }
@@ -134,7 +139,12 @@ func scaleDown(w *walk) {
 		w.resumeUnwanted(0)
 		return
 	}
-	victim := surplus(voters)
+	if leaving := movers(c); len(leaving) > 0 && len(voters) == goal(c) {
+		w.resumeUnwanted(leaving[0].ID)
+		w.replaced(leaving[0])
+		return
+	}
+	victim := surplus(c, voters)
 	w.resumeUnwanted(victim.ID)
 	why := fmt.Sprintf("%d voters are wanted, %d are listed", c.Replicas(), len(voters))
 	w.remove(victim, v1alpha1.ReasonScalingDown, why)
@@ -143,13 +153,14 @@ func scaleDown(w *walk) {
 	}
 }
 
-// surplus chooses the voter to remove, in this order: one that is unhealthy, one whose removal was begun, the one with
-// the highest slot. A voter of unknown health is not blamed for it.
-func surplus(voters []state.Member) state.Member {
+// surplus chooses the voter to remove, in this order: one that is unhealthy, one whose removal was begun, one that
+// would have to be moved, the one with the highest slot. A voter of unknown health is not blamed for it.
+func surplus(c *state.Cluster, voters []state.Member) state.Member {
 	return slices.MaxFunc(voters, func(a, b state.Member) int {
 		for _, key := range []func(state.Member) int{
 			func(m state.Member) int { return rank(m.Health == state.Unhealthy) },
 			func(m state.Member) int { return rank(m.Retiring()) },
+			func(m state.Member) int { return rank(needOf(c, m).how == moved) },
 			func(m state.Member) int { return m.Slot },
 		} {
 			if d := key(a) - key(b); d != 0 {

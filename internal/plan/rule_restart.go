@@ -1,53 +1,13 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/quorum"
 	"github.com/quorate/quorate/internal/state"
 )
-
-// loadTrust restarts the members whose process trusts something else than what is wanted now: etcd reads CA files only
-// at its start. One at a time: those in trouble first, the leader last.
-func loadTrust(w *walk) {
-	c := w.c
-	if c.TLS == nil || !c.Etcd.Listed {
-		return
-	}
-	outdated := slices.DeleteFunc(w.outdated(), func(m state.Member) bool { return m.Learner || !m.Listed })
-	if len(outdated) == 0 {
-		return
-	}
-	var names []string
-	for _, m := range outdated {
-		names = append(names, m.Name)
-	}
-	m := slices.MinFunc(outdated, func(a, b state.Member) int {
-		return cmp.Or(
-			cmp.Compare(rank(a.Health == state.Healthy), rank(b.Health == state.Healthy)),
-			cmp.Compare(rank(a.ID == c.Etcd.Leader), rank(b.ID == c.Etcd.Leader)),
-			cmp.Compare(b.Slot, a.Slot),
-		)
-	})
-	const why = "it has to load the certificate authorities that are trusted now"
-	switch {
-	case !c.Ephemeral():
-		w.restart(m, v1alpha1.ReasonRotatingCA, why)
-	case len(c.Voters()) > 1:
-		// A restart would lose its data: it is replaced, and gets the data from the others.
-		w.replaceHealthy(m, v1alpha1.ReasonRotatingCA, why)
-	default:
-		w.pend(v1alpha1.ReasonRotatingCA, "the single member keeps its data in its Pod, so it cannot load another CA: "+
-			"scale to 3 for the rotation")
-		return
-	}
-	w.block(0, v1alpha1.ReasonRotatingCA, "members restart one at a time to load the certificate authorities that are "+
-		"trusted now; left: "+strings.Join(names, ", "))
-}
 
 // restart stops a voter, which is then started again on its volume by another rule. Invariant: a proven-healthy
 // majority stays without it (of a single member nothing can); no other member is stopped or is about to be; the data is
@@ -71,26 +31,22 @@ func (w *walk) restart(m state.Member, activity, why string) {
 		m.Name+" is restarted on its volume: "+why)
 }
 
-// replaceHealthy removes a member that serves; it is added anew by another rule.
-func (w *walk) replaceHealthy(m state.Member, activity, why string) {
-	if w.mayStop(m, quorum.Remove, activity, why) {
-		w.remove(m, activity, why)
-	}
-}
+// fates are what becomes of a member that may be stopped, by the kind of the change.
+var fates = map[quorum.Kind]string{quorum.Stop: "restarted", quorum.Remove: "replaced"}
 
 // mayStop tells that a member may be stopped by our own wish: all others are healthy, ready and there to stay. What it
 // waits for may be for a later rule to do, such as the addition or removal of another member, so it forbids nothing.
 func (w *walk) mayStop(m state.Member, kind quorum.Kind, activity, why string) bool {
 	c := w.c
-	if m.Pod.Terminating || w.forbidden&membership != 0 {
+	if m.Pod != nil && m.Pod.Terminating || w.forbidden&membership != 0 {
 		return false
 	}
 	wait := func(format string, args ...any) bool {
-		w.block(0, activity, fmt.Sprintf("%s is to be restarted (%s), but ", m.Name, why)+fmt.Sprintf(format, args...))
+		w.block(0, activity, fmt.Sprintf("%s is to be %s (%s), but ", m.Name, fates[kind], why)+fmt.Sprintf(format, args...))
 		return false
 	}
-	if problem := obstacle(c, m); problem != "" {
-		return wait("it could not start again: %s", problem)
+	if problem := returnProblem(c, m); problem != "" && kind == quorum.Stop {
+		return wait("%s", problem)
 	}
 	if len(c.Voters()) < c.Replicas() {
 		return wait("%d voters are wanted and there are %d", c.Replicas(), len(c.Voters()))
@@ -104,9 +60,6 @@ func (w *walk) mayStop(m state.Member, kind quorum.Kind, activity, why string) b
 	if verdict := w.project(kind, m.ID); !verdict.Allowed && len(c.Voters()) > 1 {
 		return wait("%s", verdict.Reason)
 	}
-	if node, known := c.Nodes[m.Pod.Node]; known && !node.Ready && kind == quorum.Stop {
-		return wait("its node %s is not ready, so that it would not come back", m.Pod.Node)
-	}
 	for _, other := range c.Members {
 		if other.ID != m.ID && other.Pod != nil && !accepts(c.TLS, *other.Pod, state.PeerCertificate) {
 			return wait("%s would not accept it, because it trusts only a CA of which there are no valid certificates any "+
@@ -116,6 +69,17 @@ func (w *walk) mayStop(m state.Member, kind quorum.Kind, activity, why string) b
 		}
 	}
 	return true
+}
+
+// returnProblem says why a member that is stopped would not come back; empty when it would.
+func returnProblem(c *state.Cluster, m state.Member) string {
+	if problem := obstacle(c, m); problem != "" {
+		return "it could not start again: " + problem
+	}
+	if node, known := c.Nodes[m.Pod.Node]; known && !node.Ready {
+		return "its node " + m.Pod.Node + " is not ready, so that it would not come back"
+	}
+	return ""
 }
 
 // accepts tells that the Pod trusts the authority of a published certificate, or that nobody knows what it trusts, its

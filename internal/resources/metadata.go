@@ -68,7 +68,9 @@ const (
 	AnnotationStarted             = "quorate.dev/started"
 	AnnotationSealedAfter         = "quorate.dev/sealed-after"
 	AnnotationRetiring            = "quorate.dev/retiring"
-	AnnotationRetired             = "quorate.dev/retired"
+	// AnnotationSurge marks a member that was added beyond the wanted number, to stand in for members that are moved.
+	AnnotationSurge   = "quorate.dev/surge"
+	AnnotationRetired = "quorate.dev/retired"
 	// AnnotationCertificates on a Pod is the revision of the certificates that its kubelet was told to bring.
 	AnnotationCertificates = "quorate.dev/certificates"
 	// AnnotationApplied is the part of the spec that a Pod was last rendered from; see Applied.

@@ -53,6 +53,7 @@ func Pod(c *v1alpha1.EtcdCluster, i state.Incarnation, start state.Start) *corev
 	if start.Voter {
 		SetVoter(pod)
 	}
+	setFlag(pod, AnnotationSurge, i.Surge)
 	return pod
 }
 

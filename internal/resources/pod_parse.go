@@ -26,6 +26,7 @@ func ParsePod(cluster string, pod *corev1.Pod) (state.Pod, error) {
 		Voter:           pod.Labels[LabelRole] == RoleVoter,
 		Started:         r.flag(AnnotationStarted),
 		Retiring:        r.flag(AnnotationRetiring),
+		Surge:           r.flag(AnnotationSurge),
 		Applied:         r.text(AnnotationApplied),
 		Trust:           MountedTrust(pod),
 		Certificates:    pod.Annotations[AnnotationCertificates],

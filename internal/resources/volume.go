@@ -60,6 +60,9 @@ func volumeRecords(c *v1alpha1.EtcdCluster, i state.Incarnation) map[string]stri
 	if i.ClusterID != 0 {
 		records[AnnotationClusterID] = FormatID(i.ClusterID)
 	}
+	if i.Surge {
+		records[AnnotationSurge] = recordTrue
+	}
 	// The class as asked for: admission writes the default class into spec.storageClassName.
 	if class := c.Spec.Storage.StorageClassName; class != nil {
 		records[AnnotationStorageClass] = *class
@@ -85,6 +88,7 @@ func ParseVolume(cluster string, pvc *corev1.PersistentVolumeClaim) (state.Volum
 		Started:                  r.flag(AnnotationStarted),
 		Retiring:                 r.flag(AnnotationRetiring),
 		Retired:                  r.flag(AnnotationRetired),
+		Surge:                    r.flag(AnnotationSurge),
 		PersistentVolume:         pvc.Spec.VolumeName,
 		RecordedPersistentVolume: r.values[AnnotationVolumeName],
 		Node:                     r.values[AnnotationNode],

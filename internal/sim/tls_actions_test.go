@@ -103,6 +103,9 @@ func (w *world) damageSecret(name string, how int) {
 	if !exists {
 		return
 	}
+	if s.Data == nil {
+		s.Data = map[string][]byte{} // somebody emptied it before
+	}
 	switch how {
 	case 0:
 		w.log("somebody deletes Secret %s", name)

@@ -75,6 +75,8 @@ type Incarnation struct {
 	PeerURL       string
 	// Version of etcd to run.
 	Version string
+	// Surge tells that the member is added beyond the wanted number of voters, to stand in for members that are moved.
+	Surge bool
 }
 
 // Start is how a Pod starts its etcd.

@@ -71,6 +71,14 @@ func (m Member) Retiring() bool {
 	return m.Pod != nil && m.Pod.Retiring
 }
 
+// Surge tells that the member was added beyond the wanted number of voters, to stand in for members that are moved.
+func (m Member) Surge() bool {
+	if m.Volume != nil {
+		return m.Volume.Surge
+	}
+	return m.Pod != nil && m.Pod.Surge
+}
+
 // Probe is what a member answered.
 type Probe struct {
 	// Answered tells that the member answered at all; the other fields mean nothing otherwise.
@@ -117,9 +125,10 @@ type Pod struct {
 	InitialCluster string
 	// Voter tells that it carries the voter label, which the PodDisruptionBudget counts.
 	Voter bool
-	// Started and Retiring are the records of an ephemeral incarnation.
+	// Started, Retiring and Surge are the records of an ephemeral incarnation; see Volume.
 	Started  bool
 	Retiring bool
+	Surge    bool
 	// Trust is the name of the ConfigMap with the CAs that it trusts; empty when it speaks plain text.
 	Trust string
 	// Certificates is the revision of the certificates that the kubelet was last told to bring up to date.
@@ -186,6 +195,8 @@ type Volume struct {
 	Retiring bool
 	// Retired is recorded once a linearizable list lacks the member: it must never be started again.
 	Retired bool
+	// Surge tells that the member was added beyond the wanted number of voters.
+	Surge bool
 	// PersistentVolume that it is bound to, and the one that it recorded; they differ when a backup tool re-created it.
 	PersistentVolume         string
 	RecordedPersistentVolume string

@@ -1,0 +1,121 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/quorate/quorate/api/v1alpha1"
+	"github.com/quorate/quorate/internal/quorum"
+	"github.com/quorate/quorate/internal/state"
+)
+
+// treatment is how a change reaches a member, in the order of how much it takes.
+type treatment int
+
+const (
+	// untouched: nothing has to change.
+	untouched treatment = iota
+	// recreated: its Pod is created again on its volume.
+	recreated
+	// moved: a new member takes its place; see rule_move.go.
+	moved
+)
+
+// need is a change that a voter has to undergo.
+type need struct {
+	how treatment
+	// activity is a reason of the API, and why a sentence part.
+	activity, why string
+	// unreachable tells that the change also ends that nobody can reach the member: it is not waited for.
+	unreachable bool
+}
+
+// changeSources tell what a voter has to undergo, each for a reason of its own. To add a reason, add a
+// function here.
+var changeSources = []func(*state.Cluster, state.Member) need{trustNeed, surgeNeed}
+
+// needOf is what takes most of all that the sources ask of the member; of equals the first.
+func needOf(c *state.Cluster, m state.Member) need {
+	var most need
+	if m.Learner || !m.Listed {
+		return most
+	}
+	for _, source := range changeSources {
+		if n := source(c, m); n.how > most.how {
+			most = n
+		}
+	}
+	if most.how == recreated && c.Ephemeral() {
+		most.how = moved // its data would go with its Pod
+	}
+	return most
+}
+
+// trustNeed has members restart whose process trusts something else than what is wanted now: etcd reads CA files only
+// at its start.
+func trustNeed(c *state.Cluster, m state.Member) need {
+	if m.Pod == nil || !c.TLS.Outdated(*m.Pod) {
+		return need{}
+	}
+	return need{
+		how: recreated, activity: v1alpha1.ReasonRotatingCA, unreachable: true,
+		why: "it has to load the certificate authorities that are trusted now",
+	}
+}
+
+// changeMembers changes one member at a time: those in trouble first, then the followers, the leader last, and after
+// all of them the one in the surge slot. Surplus voters are removed before, by another rule.
+func changeMembers(w *walk) {
+	c := w.c
+	if !c.Etcd.Listed {
+		return
+	}
+	changing := slices.DeleteFunc(c.Voters(), func(m state.Member) bool { return needOf(c, m).how == untouched })
+	if len(changing) == 0 {
+		return
+	}
+	m := slices.MinFunc(changing, func(a, b state.Member) int {
+		return cmp.Or(
+			cmp.Compare(rank(surging(c, a)), rank(surging(c, b))),
+			cmp.Compare(rank(a.Health == state.Healthy), rank(b.Health == state.Healthy)),
+			cmp.Compare(rank(a.ID == c.Etcd.Leader), rank(b.ID == c.Etcd.Leader)),
+			cmp.Compare(b.Slot, a.Slot),
+		)
+	})
+	n := needOf(c, m)
+	switch {
+	case len(c.Voters()) > c.Replicas():
+	case n.how == recreated:
+		w.restart(m, n.activity, n.why)
+	case n.unreachable && m.Health != state.Healthy && len(c.Voters()) > 1:
+		if w.mayStop(m, quorum.Remove, n.activity, n.why) {
+			w.remove(m, n.activity, n.why)
+		}
+	default:
+		w.resumeUnwanted(0) // no removal before there is one more
+	}
+	w.block(0, n.activity, changesLeft(c, changing))
+}
+
+// changesLeft lists the members that still have to change, by what is done to them and why.
+func changesLeft(c *state.Cluster, changing []state.Member) string {
+	var kinds []string
+	names := map[string][]string{}
+	for _, m := range changing {
+		n := needOf(c, m)
+		kind := "restart one at a time, because " + n.why
+		if n.how == moved {
+			kind = "are moved to new members one at a time, because " + n.why
+		}
+		if names[kind] == nil {
+			kinds = append(kinds, kind)
+		}
+		names[kind] = append(names[kind], m.Name)
+	}
+	for i, kind := range kinds {
+		kinds[i] = fmt.Sprintf("members %s; left: %s", kind, strings.Join(names[kind], ", "))
+	}
+	return strings.Join(kinds, ". ")
+}
