@@ -27,6 +27,8 @@ type Decision struct {
 	Pending []Blocked
 	// ClientsMustLoad names what clients have to load before a rotation goes on; empty when none waits for them.
 	ClientsMustLoad string
+	// Asleep says that the cluster is hibernated as it shall be, no Pod of it being left; empty when it is not.
+	Asleep string
 	// Wake is when to look again although no event may come; zero leaves it to the events and the slow poll.
 	Wake time.Duration
 }
@@ -75,6 +77,7 @@ var rules = []rule{
 	{"unmanaged member", unmanagedMember},
 	{"authentication required", authRequired},
 	{"finish removal", finishRemoval},
+	{"hibernate", hibernate},
 	{"quorum lost", quorumLost},
 	{"untrusting members", untrusting},
 	{"alarms", alarms},
@@ -111,6 +114,8 @@ type walk struct {
 	announce bool
 	// promoting is set when a learner is about to become a voter.
 	promoting bool
+	// stopping is set when all members are stopped, or are about to be, by the user's wish.
+	stopping bool
 }
 
 func (w *walk) ensure(s Step) { w.d.Ensures = append(w.d.Ensures, s) }

@@ -155,6 +155,9 @@ func unwanted(c *state.Cluster, l state.Member) string {
 			return m.Name + " has to be replaced first"
 		}
 	}
+	if c.Hibernated() && l.Health != state.Healthy {
+		return "the cluster is about to hibernate, and it is not in sync yet"
+	}
 	return lost(c, l)
 }
 

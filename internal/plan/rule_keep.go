@@ -136,8 +136,14 @@ func (w *walk) budget() {
 		w.ensure(ApplyDisruptionBudget{MinAvailable: spare(c.Latch.Size)})
 		return
 	}
-	if c.Etcd.Listed {
+	switch {
+	case w.stopping:
+		w.ensure(ApplyDisruptionBudget{})
+	case c.Etcd.Listed:
 		w.ensure(ApplyDisruptionBudget{MinAvailable: w.minAvailable()})
+	case c.Disruption == nil && len(c.Members) > 0:
+		// It wakes: until etcd lists the voters, those whose data is there are counted.
+		w.ensure(ApplyDisruptionBudget{MinAvailable: spare(len(c.Voters()))})
 	}
 }
 

@@ -184,5 +184,11 @@ func (c *Cluster) Version() string {
 	}
 }
 
+// Hibernated tells that the members shall be stopped and their data be kept. A bootstrap is finished first; data in Pods
+// would not be kept.
+func (c *Cluster) Hibernated() bool {
+	return ptr.Deref(c.Object.Spec.Hibernated, false) && c.Formed() && !c.Ephemeral()
+}
+
 // Formed tells that a quorum was once seen: data may have been acknowledged, and there is no bootstrap any more.
 func (c *Cluster) Formed() bool { return c.Latch != nil && c.Latch.Formed }
