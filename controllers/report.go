@@ -92,6 +92,8 @@ func (r *EtcdClusterReconciler) tellTransition(
 		was == nil && is.Type == v1alpha1.ConditionCertificatesValid,
 		was == nil && is.Type == v1alpha1.ConditionDegraded && is.Status != metav1.ConditionTrue:
 		return
+	case is.Reason == v1alpha1.ReasonHibernated || is.Reason == v1alpha1.ReasonWaking:
+		// It was asked for.
 	case is.Type == v1alpha1.ConditionAvailable && is.Status != metav1.ConditionTrue,
 		is.Type == v1alpha1.ConditionCertificatesValid && is.Status != metav1.ConditionTrue,
 		is.Type == v1alpha1.ConditionDegraded && is.Status == metav1.ConditionTrue,

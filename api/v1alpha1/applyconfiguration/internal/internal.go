@@ -100,6 +100,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: etcd
       type:
         namedType: com.github.quorate.quorate.api.v1alpha1.EtcdOptions
+    - name: hibernated
+      type:
+        scalar: boolean
     - name: image
       type:
         namedType: com.github.quorate.quorate.api.v1alpha1.ImageSpec

@@ -29,6 +29,9 @@ type EtcdClusterSpecApplyConfiguration struct {
 	ClientService *ClientServiceSpecApplyConfiguration `json:"clientService,omitempty"`
 	// paused stops all changes to the cluster; the status is still reported.
 	Paused *bool `json:"paused,omitempty"`
+	// hibernated stops the member Pods and keeps the volumes, the Services and the certificates. When it is false or
+	// removed again, all members start on their data. A change of the membership that is under way is finished first.
+	Hibernated *bool `json:"hibernated,omitempty"`
 }
 
 // EtcdClusterSpecApplyConfiguration constructs a declarative configuration of the EtcdClusterSpec type for use with
@@ -114,5 +117,13 @@ func (b *EtcdClusterSpecApplyConfiguration) WithClientService(value *ClientServi
 // If called multiple times, the Paused field is set to the value of the last call.
 func (b *EtcdClusterSpecApplyConfiguration) WithPaused(value bool) *EtcdClusterSpecApplyConfiguration {
 	b.Paused = &value
+	return b
+}
+
+// WithHibernated sets the Hibernated field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Hibernated field is set to the value of the last call.
+func (b *EtcdClusterSpecApplyConfiguration) WithHibernated(value bool) *EtcdClusterSpecApplyConfiguration {
+	b.Hibernated = &value
 	return b
 }
