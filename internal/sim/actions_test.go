@@ -55,6 +55,9 @@ func actionsOf(w *world, ephemeral bool) []action {
 func durableActions(w *world) []action {
 	node := func(r *rapid.T) string { return rapid.SampledFrom(w.kube.nodes).Draw(r, "node") }
 	return []action{
+		{"the user hibernates or wakes the cluster", func(r *rapid.T) {
+			w.hibernate(rapid.Bool().Draw(r, "asleep"))
+		}},
 		{"a node loses power", func(r *rapid.T) { w.kube.powerOff(node(r)) }},
 		{"a node boots", func(r *rapid.T) { w.kube.powerOn(node(r)) }},
 		{"a node is cut off, or is connected again", func(r *rapid.T) {

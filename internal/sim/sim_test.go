@@ -120,6 +120,7 @@ func (w *world) partition(node string, cut bool) {
 func settle(w *world) {
 	w.log("the faults end")
 	w.faults = nil
+	w.hibernate(false)
 	for _, node := range w.kube.nodes {
 		if w.kube.down[node] {
 			w.kube.powerOn(node)
