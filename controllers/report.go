@@ -25,7 +25,7 @@ func (r *EtcdClusterReconciler) report(ctx context.Context, c *state.Cluster, d 
 	obj.Status = status(c, d, o)
 	r.Metrics.observe(c, append(slices.Clone(o.blocked), d.Blocked...))
 	if o.done {
-		log.FromContext(ctx).Info("Done", "step", d.Step.String(), "reason", d.Reason)
+		log.FromContext(ctx).Info("Done", "step", d.Step.String(), "reason", d.Reason, "rule", d.Rule)
 		r.Events.Eventf(obj, nil, corev1.EventTypeNormal, d.Activity, actionOf(d.Step), "%s", note(d))
 	}
 	for _, s := range o.news {

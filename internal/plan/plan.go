@@ -21,6 +21,10 @@ type Decision struct {
 	Activity string
 	// Reason is one sentence that says why Step is done; empty without a step.
 	Reason string
+	// Rule is the rule that proposed Step; empty without a step.
+	Rule string
+	// Rules are those that had something to say: an ensure, Step, or what is waited for; in their order.
+	Rules []string
 	// Blocked tells what is waited for, the most important first.
 	Blocked []Blocked
 	// Pending goes on in the background and asks for no attention: the cluster is as specified meanwhile.
@@ -91,10 +95,20 @@ var rules = []rule{
 	{"clean up", cleanUp},
 }
 
+// Rules are the names of all rules, in their order.
+func Rules() []string {
+	names := make([]string, 0, len(rules))
+	for _, r := range rules {
+		names = append(names, r.name)
+	}
+	return names
+}
+
 // Next decides. It depends on nothing but the observation.
 func Next(c *state.Cluster) Decision {
 	w := &walk{c: c}
 	for _, r := range rules {
+		w.rule = r.name
 		r.look(w)
 		if w.ended {
 			break
@@ -108,6 +122,7 @@ func Next(c *state.Cluster) Decision {
 type walk struct {
 	c         *state.Cluster
 	d         Decision
+	rule      string // that looks now
 	forbidden class
 	ended     bool
 	// voters that the disruption budget has to keep above the present majority; see budget.go.
@@ -118,25 +133,38 @@ type walk struct {
 	stopping bool
 }
 
-func (w *walk) ensure(s Step) { w.d.Ensures = append(w.d.Ensures, s) }
+func (w *walk) ensure(s Step) {
+	w.d.Ensures = append(w.d.Ensures, s)
+	w.spoke()
+}
+
+// spoke notes that the rule that looks now had something to say.
+func (w *walk) spoke() {
+	if n := len(w.d.Rules); n == 0 || w.d.Rules[n-1] != w.rule {
+		w.d.Rules = append(w.d.Rules, w.rule)
+	}
+}
 
 // propose makes the step the decision's, unless an earlier rule has one already or forbade its class.
 func (w *walk) propose(c class, s Step, activity, reason string) {
 	if w.d.Step != nil || w.forbidden&c != 0 {
 		return
 	}
-	w.d.Step, w.d.Activity, w.d.Reason = s, activity, reason
+	w.d.Step, w.d.Activity, w.d.Reason, w.d.Rule = s, activity, reason, w.rule
+	w.spoke()
 }
 
 // block adds something that is waited for, and forbids classes of steps to the rules that follow.
 func (w *walk) block(forbid class, reason, message string) {
 	w.forbidden |= forbid
 	w.d.Blocked = append(w.d.Blocked, Blocked{Reason: reason, Message: message})
+	w.spoke()
 }
 
 // pend adds something that goes on in the background.
 func (w *walk) pend(reason, message string) {
 	w.d.Pending = append(w.d.Pending, Blocked{Reason: reason, Message: message})
+	w.spoke()
 }
 
 // wakeAfter asks to look again after d at the latest.
@@ -149,6 +177,7 @@ func (w *walk) wakeAfter(d time.Duration) {
 func (w *walk) end() { w.ended = true }
 
 func (w *walk) finish() {
+	w.rule = "disruption budget"
 	w.budget()
 	if w.d.Step == nil && len(w.d.Blocked) > 0 {
 		w.d.Activity = w.d.Blocked[0].Reason
