@@ -221,8 +221,8 @@ func degraded(c *state.Cluster, blocked []plan.Blocked) metav1.Condition {
 	cond := metav1.Condition{Type: v1alpha1.ConditionDegraded, Status: metav1.ConditionTrue}
 	for _, b := range blocked {
 		switch b.Reason {
-		case v1alpha1.ReasonMemberLost, v1alpha1.ReasonVolumeWiped, v1alpha1.ReasonAlarm, v1alpha1.ReasonWrongClusterID,
-			v1alpha1.ReasonQuorumLost:
+		case v1alpha1.ReasonMemberLost, v1alpha1.ReasonReplacingMember, v1alpha1.ReasonVolumeWiped, v1alpha1.ReasonAlarm,
+			v1alpha1.ReasonWrongClusterID, v1alpha1.ReasonQuorumLost:
 			cond.Reason, cond.Message = b.Reason, b.Message
 			return cond
 		}

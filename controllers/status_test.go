@@ -99,10 +99,13 @@ func TestConditions(t *testing.T) {
 				"True Alarm: demo-1 has reached its quota",
 			}},
 		"a lost volume": {statetest.Formed(3).NoPod(1).NoVolume(1), outcome{}, conditions{
-			"False MemberLost: demo-1 is lost: its volume is gone", quorate, "True MemberLost: demo-1",
-			"True MemberLost: demo-1 is lost",
+			"False ReplacingMember: demo-1 is replaced: its volume is gone", quorate, "True ReplacingMember: demo-1",
+			"True ReplacingMember: demo-1 is replaced",
 		}},
-		"a wiped volume": {statetest.Formed(3).Wipe(1), outcome{}, conditions{
+		"a lost volume that a person has to decide on": {statetest.Formed(3).NoPod(1).NoVolume(1).Spec(manual), outcome{},
+			conditions{"False MemberLost: demo-1 is lost: its volume is gone", quorate, "True MemberLost: demo-1",
+				"True MemberLost: demo-1 is lost"}},
+		"a wiped volume": {statetest.Formed(3).Wipe(1).Spec(manual), outcome{}, conditions{
 			"False VolumeWiped: demo-1 is lost", quorate, "True VolumeWiped: demo-1",
 			"True VolumeWiped: demo-1 is lost: its data was wiped",
 		}},
@@ -165,7 +168,7 @@ func TestConditions(t *testing.T) {
 			}},
 		"an ephemeral member that is being replaced": {statetest.Ephemeral(3).NoPod(1), outcome{}, conditions{
 			"False ReplacingMember: demo-1 is replaced: its Pod is gone", quorate, "True ReplacingMember: demo-1",
-			"True MemberUnhealthy: demo-1 has no Pod",
+			"True ReplacingMember: demo-1 is replaced: its Pod is gone",
 		}},
 		"a bootstrapped member that is late is no degradation": {
 			statetest.Formed(3).Crash(2).Member(2,
@@ -322,4 +325,8 @@ func TestTheTransitionTimeOfAConditionStaysWhileItsStatusDoes(t *testing.T) {
 			t.Errorf("%s went from %s to %s, and its transition time moved: %t", cond.Type, was.Status, cond.Status, moved)
 		}
 	}
+}
+
+func manual(s *v1alpha1.EtcdClusterSpec) {
+	s.Repair = &v1alpha1.RepairSpec{Mode: ptr.To(v1alpha1.RepairManual)}
 }

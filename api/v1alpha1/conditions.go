@@ -37,6 +37,7 @@ const (
 	ReasonReplacingMember     = "ReplacingMember"
 	ReasonMovingMember        = "MovingMember"
 	ReasonMemberLost          = "MemberLost"
+	ReasonMovingLeader        = "MovingLeader"
 	ReasonWaiting             = "Waiting"
 	ReasonInvalidSpec         = "InvalidSpec"
 	ReasonOwnershipConflict   = "OwnershipConflict"

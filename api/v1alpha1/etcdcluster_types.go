@@ -100,6 +100,10 @@ type EtcdClusterSpec struct {
 	// +optional
 	ClientService *ClientServiceSpec `json:"clientService,omitempty"`
 
+	// repair says how lost members are replaced. When not set, they are replaced by themselves.
+	// +optional
+	Repair *RepairSpec `json:"repair,omitempty"`
+
 	// paused stops all changes to the cluster; the status is still reported.
 	// +optional
 	Paused *bool `json:"paused,omitempty"`

@@ -48,6 +48,8 @@ func (e *Executor) Do(ctx context.Context, c *state.Cluster, step plan.Step) err
 		return e.latch(ctx, w, c, step)
 	case plan.AddLearner, plan.Promote, plan.MoveLeader, plan.RemoveMember:
 		return e.membership(ctx, c, step)
+	case plan.DisarmAlarm:
+		return e.disarm(ctx, c, s)
 	case plan.ApplyServices:
 		return applyServices(ctx, w, s)
 	case plan.ApplyDisruptionBudget:

@@ -86,6 +86,7 @@ var rules = []rule{
 	{"untrusting members", untrusting},
 	{"alarms", alarms},
 	{"replace lost member", replaceLost},
+	{"requests", requests},
 	{"learner in flight", learnerInFlight},
 	{"missing Pod", missingPod},
 	{"change members", changeMembers},
@@ -93,6 +94,8 @@ var rules = []rule{
 	{"scale up", scaleUp},
 	{"scale down", scaleDown},
 	{"clean up", cleanUp},
+	{"kept evidence", keptEvidence},
+	{"preferred leader", preferredLeader},
 }
 
 // Rules are the names of all rules, in their order.

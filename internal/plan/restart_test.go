@@ -86,7 +86,7 @@ func TestMembersRestartOneAtATime(t *testing.T) {
 		"none whose volume is being deleted, which its Pod is all that keeps": {
 			cluster: outdated(formed(5)()).Replicas(3).Budget(5).Member(4, func(m *state.Member) { m.Volume.Terminating = true }),
 			pending: []string{"RotatingCA: demo-0, demo-1, demo-2, demo-3, demo-4"}, step: retire(formed(5)(), 4),
-			blocked: []string{"MemberLost: demo-4", left("")},
+			blocked: []string{left("")},
 		},
 		"none whose node is not ready": {
 			cluster: ready().With(node("node-2", state.Node{})), pending: pending,

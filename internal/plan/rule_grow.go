@@ -14,58 +14,6 @@ import (
 // learnerPoll is how often a learner that catches up is looked at: no event tells that it is in sync.
 const learnerPoll = 500 * time.Millisecond
 
-// replaceLost handles voters whose data is gone for ever. An ephemeral one is removed; scale-up then adds a new one.
-// A lost volume is reported: replacing it is not supported by this release.
-func replaceLost(w *walk) {
-	for _, m := range w.c.Voters() {
-		if !m.Listed {
-			continue
-		}
-		switch why := lost(w.c, m); {
-		case why == "":
-		case replaceable(w.c, m):
-			w.remove(m, v1alpha1.ReasonReplacingMember, why)
-			w.block(membership, v1alpha1.ReasonReplacingMember, m.Name+" is replaced: "+why)
-		default:
-			reason := v1alpha1.ReasonMemberLost
-			if m.Wiped() {
-				reason = v1alpha1.ReasonVolumeWiped
-			}
-			forbid := membership
-			if len(w.c.Voters()) > w.c.Replicas() {
-				forbid = 0 // scaling down removes the lost one first
-			}
-			w.block(forbid, reason, fmt.Sprintf("%s is lost: %s. This release does not replace it by itself: when the data is "+
-				"really gone, run etcdctl member remove %s in a healthy member; a new one is then added", m.Name, why,
-				resources.FormatID(m.ID)))
-		}
-	}
-}
-
-// replaceable tells that a lost member may be replaced by this release: with ephemeral storage, and when it was lost
-// in bootstrap, before it ever served.
-func replaceable(c *state.Cluster, m state.Member) bool { return c.Ephemeral() || !m.Started }
-
-// lost says why the member's data is gone for ever; empty when it is not, or not surely.
-func lost(c *state.Cluster, m state.Member) string {
-	switch {
-	case c.Held("Pod", m.Name) || c.Held("PersistentVolumeClaim", resources.VolumeName(c.Object.Name, m.Slot, m.ID)):
-		return ""
-	case c.Ephemeral() && m.Pod == nil && (m.Launched || m.Started):
-		return "its Pod is gone and its data with it"
-	case c.Ephemeral() && m.Pod != nil && m.Pod.Finished:
-		return "its Pod has ended and its data is gone with it"
-	case m.Wiped():
-		return "its data was wiped and it refuses to start empty"
-	case !c.Ephemeral() && m.Volume == nil && (m.Launched || m.Started):
-		return "its volume is gone"
-	case m.Volume != nil && m.Volume.Terminating:
-		return "its volume " + m.Volume.Name + " is being deleted"
-	default:
-		return ""
-	}
-}
-
 // missingPod starts members that have no Pod, on their volumes; more than one at once, because they do not run.
 func missingPod(w *walk) {
 	c := w.c

@@ -236,8 +236,7 @@ func alarms(w *walk) {
 			w.block(membership, v1alpha1.ReasonAlarm, fmt.Sprintf("%s has reached its quota and etcd accepts no writes: "+
 				"compact and defragment, then run etcdctl alarm disarm", a.Member))
 		default:
-			w.block(membership|cleanup, v1alpha1.ReasonAlarm, fmt.Sprintf("etcd reports %s for %s: nothing is removed or "+
-				"added until the alarm is cleared", a.Type, a.Member))
+			w.corruption(a)
 		}
 	}
 }

@@ -34,8 +34,8 @@ func finishRemoval(w *walk) {
 	}
 	for _, p := range c.Leftovers.Pods {
 		// The removal is the fence: raft ignores the member from now on, also on a node that nobody can reach.
-		n, known := c.Nodes[p.Node]
-		force := known && !n.Ready
+		n, exists := c.Nodes[p.Node]
+		force := exists && !n.Ready || p.Node != "" && gone(c, p.Node)
 		if !p.Terminating || force {
 			w.propose(cleanup, DeletePod{Name: p.Name, UID: p.UID, Why: "etcd no longer lists its member", Force: force},
 				v1alpha1.ReasonScalingDown, "the member was removed")
@@ -70,8 +70,9 @@ func (w *walk) remove(m state.Member, activity, why string) {
 		w.handOver(m, activity, "removed")
 		return
 	}
-	if !m.Retiring() && (m.Volume != nil || m.Pod != nil) {
-		r := Retire{Name: m.Name, Volume: volumeName(m)}
+	evidence := m.Volume != nil && corrupt(c, m)
+	if recorded := m.Retiring() && (!evidence || m.Volume.Evidence); !recorded && (m.Volume != nil || m.Pod != nil) {
+		r := Retire{Name: m.Name, Volume: volumeName(m), Evidence: evidence}
 		if c.Ephemeral() && m.Pod != nil {
 			r.PodUID = m.Pod.UID
 		}
@@ -82,10 +83,14 @@ func (w *walk) remove(m state.Member, activity, why string) {
 }
 
 // terminating names another voter whose Pod is being deleted: an eviction that was granted before the budget
-// was raised.
+// was raised. Not one on a node that is not ready: the end of its Pod may never be seen, and the projection counts it
+// as dead already.
 func terminating(c *state.Cluster, leaving state.Member) string {
 	for _, m := range c.Voters() {
 		if m.ID != leaving.ID && m.Pod != nil && m.Pod.Terminating {
+			if n, exists := c.Nodes[m.Pod.Node]; exists && !n.Ready || gone(c, m.Pod.Node) {
+				continue
+			}
 			return m.Name
 		}
 	}
@@ -186,7 +191,7 @@ func cleanUp(w *walk) {
 		return
 	}
 	for _, v := range c.Leftovers.Volumes {
-		if v.Retired && !v.Foreign() && !v.Terminating && !c.SlotHeld(v.Slot) {
+		if v.Retired && !v.Evidence && !v.Foreign() && !v.Terminating && !c.SlotHeld(v.Slot) {
 			w.propose(cleanup, DeleteVolume{Name: v.Name, UID: v.UID}, v1alpha1.ReasonScalingDown,
 				"the cluster is healthy without it")
 		}

@@ -2,6 +2,7 @@ package resources
 
 import (
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -36,6 +37,7 @@ func ParsePod(cluster string, pod *corev1.Pod) (state.Pod, error) {
 		Created:         pod.CreationTimestamp.Time,
 		Terminating:     pod.DeletionTimestamp != nil,
 		Ready:           ready(pod),
+		NotReadySince:   notReadySince(pod),
 		Pinned:          pinnedNode(pod.Spec.Affinity),
 	}
 	if r.values[AnnotationSealedAfter] != "" {
@@ -136,6 +138,16 @@ func ready(pod *corev1.Pod) bool {
 		}
 	}
 	return false
+}
+
+// notReadySince is when the Pod ceased to be ready, or was first seen not to be; zero while it is ready.
+func notReadySince(pod *corev1.Pod) time.Time {
+	for _, cond := range pod.Status.Conditions {
+		if cond.Type == corev1.PodReady && cond.Status != corev1.ConditionTrue {
+			return cond.LastTransitionTime.Time
+		}
+	}
+	return time.Time{}
 }
 
 // MountedTrust is the ConfigMap with the CAs that the Pod trusts; empty when it mounts none.

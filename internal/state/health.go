@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -35,6 +36,8 @@ func (c *Cluster) judge(m *Member, committed uint64) (Health, string) {
 		return Unhealthy, "its Pod is being deleted"
 	case !p.Answered && m.Pod.Ready:
 		return Unknown, "cannot be reached although its Pod is ready: " + p.Err
+	case !p.Answered && m.Peer == PeerActive && m.Pod.Running:
+		return Unknown, "cannot be reached, but the leader is connected to it: " + p.Err
 	case !p.Answered:
 		return Unhealthy, m.notRunning()
 	case p.ClusterID != c.Etcd.ClusterID && c.Etcd.ClusterID != 0:
@@ -43,8 +46,8 @@ func (c *Cluster) judge(m *Member, committed uint64) (Health, string) {
 		return Unhealthy, fmt.Sprintf("answers as another member (%x)", p.MemberID)
 	case p.Leader == 0 || p.Leader != c.Etcd.Leader:
 		return Unhealthy, "does not follow the leader"
-	case len(serious(p.Errors)) > 0:
-		return Unhealthy, strings.Join(serious(p.Errors), "; ")
+	case len(serious(p.Errors, m.ID)) > 0:
+		return Unhealthy, strings.Join(serious(p.Errors, m.ID), "; ")
 	case p.Applied+maxLag < committed:
 		return Unhealthy, "is behind the log of the others"
 	case !m.Sealed():
@@ -99,15 +102,28 @@ func (m *Member) Wiped() bool {
 	return false
 }
 
-// serious drops the errors that do not stop a member from serving: a raised NOSPACE alarm appears on every member.
-func serious(errs []string) []string {
+// serious drops the errors that do not stop a member from serving: a raised alarm appears on every member, and a corrupt
+// one is the concern of the member that it names.
+func serious(errs []string, id uint64) []string {
 	var list []string
 	for _, e := range errs {
-		if !strings.Contains(e, "NOSPACE") {
+		if !strings.Contains(e, "NOSPACE") && !corruptionOfAnother(e, id) {
 			list = append(list, e)
 		}
 	}
 	return list
+}
+
+// corruptionOfAnother tells that the error is an alarm about the data of another member, which it names by its ID in
+// decimal (etcd api/etcdserverpb, AlarmMember.String; server/etcdserver/api/v3rpc/maintenance.go, Status).
+func corruptionOfAnother(problem string, id uint64) bool {
+	if !strings.Contains(problem, "alarm:CORRUPT") {
+		return false
+	}
+	_, rest, named := strings.Cut(problem, "memberID:")
+	digits, _, _ := strings.Cut(rest, " ")
+	other, err := strconv.ParseUint(digits, 10, 64)
+	return named && err == nil && other != 0 && other != id
 }
 
 // agreedLeader is the leader that most voters name, if they are a majority of the voters.

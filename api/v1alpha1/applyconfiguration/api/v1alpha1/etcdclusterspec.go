@@ -27,6 +27,8 @@ type EtcdClusterSpecApplyConfiguration struct {
 	PodTemplate *PodTemplateApplyConfiguration `json:"podTemplate,omitempty"`
 	// clientService shapes the Service NAME-client, through which clients reach the ready voters.
 	ClientService *ClientServiceSpecApplyConfiguration `json:"clientService,omitempty"`
+	// repair says how lost members are replaced. When not set, they are replaced by themselves.
+	Repair *RepairSpecApplyConfiguration `json:"repair,omitempty"`
 	// paused stops all changes to the cluster; the status is still reported.
 	Paused *bool `json:"paused,omitempty"`
 	// hibernated stops the member Pods and keeps the volumes, the Services and the certificates. When it is false or
@@ -109,6 +111,14 @@ func (b *EtcdClusterSpecApplyConfiguration) WithPodTemplate(value *PodTemplateAp
 // If called multiple times, the ClientService field is set to the value of the last call.
 func (b *EtcdClusterSpecApplyConfiguration) WithClientService(value *ClientServiceSpecApplyConfiguration) *EtcdClusterSpecApplyConfiguration {
 	b.ClientService = value
+	return b
+}
+
+// WithRepair sets the Repair field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Repair field is set to the value of the last call.
+func (b *EtcdClusterSpecApplyConfiguration) WithRepair(value *RepairSpecApplyConfiguration) *EtcdClusterSpecApplyConfiguration {
+	b.Repair = value
 	return b
 }
 
