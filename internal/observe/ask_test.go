@@ -65,7 +65,7 @@ func (s speaker) Read(context.Context) error                       { return s.re
 func (s speaker) HashKV(_ context.Context, revision int64) (etcd.Hash, error) {
 	return etcd.Hash{Value: 1, Revision: revision}, nil
 }
-func (s speaker) Alarms(context.Context) ([]etcd.Alarm, error)     { return s.alarms, s.alarmError }
+func (s speaker) Alarms(context.Context) ([]etcd.Alarm, error) { return s.alarms, s.alarmError }
 
 func TestAskCluster(t *testing.T) {
 	const id = 0xc1

@@ -361,3 +361,44 @@ func TestACorruptMemberIsReplacedWhenTheOthersAgree(t *testing.T) {
 		},
 	}.run(t)
 }
+
+func TestAHealthyMemberIsMovedBeforeItsVolumeIsLost(t *testing.T) {
+	three := func() *statetest.Builder { return statetest.Formed(3) }
+	volumeWith := func(change func(*state.Volume)) func(*state.Member) {
+		return func(m *state.Member) { change(m.Volume) }
+	}
+	deleting := volumeWith(func(v *state.Volume) { v.Terminating = true })
+	disk := func(d state.Disk) func(*state.Member) {
+		return volumeWith(func(v *state.Volume) { v.Disk = &d })
+	}
+	moves := func(why string) []string {
+		return []string{"MovingMember: members are moved to new members one at a time, because " + why}
+	}
+	its := "its volume " + volume(three(), 1)
+	scenarios{
+		"when its claim is being deleted": {
+			cluster: three().Member(1, deleting), step: addLearner(3), blocked: moves(its + " is being deleted; left: demo-1"),
+		},
+		"when its claim is gone already": {
+			cluster: three().NoVolume(1).Member(1, func(m *state.Member) { m.Pod.Started = true }), step: addLearner(3),
+			blocked: moves("its volume is gone; left: demo-1"),
+		},
+		"when its PersistentVolume is being deleted": {
+			cluster: three().Member(1, disk(state.Disk{Terminating: true})), step: addLearner(3),
+			blocked: moves("the PersistentVolume of " + its + " is being deleted; left: demo-1"),
+		},
+		"when its node was deleted under it": {
+			cluster: three().Member(1, disk(state.Disk{Searched: true})), step: addLearner(3),
+			blocked: moves("no node exists to which " + its + " can be attached; left: demo-1"),
+		},
+		"one by one": {
+			cluster: three().Member(1, deleting).Member(2, deleting), step: addLearner(3),
+			blocked: []string{"MovingMember: "},
+		},
+		"which a person has to ask for where repair is Manual": {
+			cluster: three().Member(1, deleting).Spec(manual),
+			blocked: []string{"MemberLost: demo-1 is lost once its Pod ends: " + its + " is being deleted. spec.repair.mode is " +
+				"Manual: to have it moved before, run kubectl -n default annotate"},
+		},
+	}.run(t)
+}

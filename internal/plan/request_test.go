@@ -27,6 +27,15 @@ func TestAPersonAsksForTheReplacementOfAMember(t *testing.T) {
 			cluster: ask(three().Crash(1).Budget(3).Retire(1), id), step: gone(three(), 1, why),
 			blocked: []string{replaced("demo-1", why), starting},
 		},
+		"of one that is healthy: another takes its place first": {
+			cluster: ask(three(), id), step: addLearner(3),
+			blocked: []string{"MovingMember: members are moved to new members one at a time, because a person asked for its " +
+				"replacement; left: demo-1"},
+		},
+		"of the only member, if it is healthy": {
+			cluster: ask(statetest.Formed(1).Replicas(1), resources.FormatID(statetest.Formed(1).ID(0))), step: addLearner(1),
+			blocked: []string{"MovingMember: because a person asked for its replacement; left: demo-0"},
+		},
 		"not of one that only we cannot reach": {
 			cluster: ask(three().Unreachable(1), id),
 			blocked: []string{"MovingMember: demo-1 is to be replaced, as a person asked, but it cannot be reached", starting},

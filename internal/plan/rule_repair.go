@@ -183,10 +183,10 @@ func dataGone(c *state.Cluster, m state.Member) loss {
 		return loss{}
 	case m.Volume == nil && (m.Launched || m.Started):
 		return held(c, m, loss{why: "its volume is gone", certain: true})
-	case m.Volume == nil || m.Volume.Disk.Nowhere():
+	case m.Volume == nil:
 		return loss{}
-	case m.Volume.Terminating || m.Volume.Lost || m.Volume.Disk != nil && m.Volume.Disk.Gone:
-		return held(c, m, loss{why: m.Volume.Endangered(), certain: true})
+	case m.Volume.Vanishing() != "":
+		return held(c, m, loss{why: m.Volume.Vanishing(), certain: true})
 	default:
 		// A PersistentVolume that is being deleted stays until its claim goes: the Pod can be created again on it.
 		return loss{}

@@ -17,14 +17,24 @@ type Disk struct {
 // Nowhere tells that no node exists to which it can be attached.
 func (d *Disk) Nowhere() bool { return d != nil && !d.Gone && d.Searched && len(d.Hosts) == 0 }
 
-// Endangered says why the volume is about to be lost, or could not be attached again once its Pod has ended; empty when
-// it is not. The member on it may well be healthy.
-func (v Volume) Endangered() string {
+// Vanishing says why no Pod can be created on the volume any more, which is gone once its last Pod is; empty when one can.
+func (v Volume) Vanishing() string {
 	switch {
 	case v.Terminating:
 		return "its volume " + v.Name + " is being deleted"
 	case v.Lost || v.Disk != nil && v.Disk.Gone:
 		return "the PersistentVolume of its volume " + v.Name + " is gone"
+	default:
+		return ""
+	}
+}
+
+// Endangered says why the volume is about to be lost, or could not be attached again once its Pod has ended; empty when
+// it is not. The member on it may well be healthy.
+func (v Volume) Endangered() string {
+	switch why := v.Vanishing(); {
+	case why != "":
+		return why
 	case v.Disk != nil && v.Disk.Terminating:
 		return "the PersistentVolume of its volume " + v.Name + " is being deleted"
 	case v.Disk.Nowhere():
