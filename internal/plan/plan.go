@@ -49,7 +49,7 @@ type Blocked struct {
 type class int
 
 const (
-	// membership: add, promote, remove, move the leader.
+	// membership: add, promote, remove, and hand over the leadership for that.
 	membership class = 1 << iota
 	// creation: start members that do not run.
 	creation
@@ -57,6 +57,8 @@ const (
 	cleanup
 	// authority: go on with the rotation of a certificate authority.
 	authority
+	// leadership: move the leader away from where it may be stopped.
+	leadership
 )
 
 // rule looks at the cluster and adds to the decision. The order of the rules is the policy.
@@ -87,6 +89,7 @@ var rules = []rule{
 	{"alarms", alarms},
 	{"replace lost member", replaceLost},
 	{"requests", requests},
+	{"drain", drain},
 	{"learner in flight", learnerInFlight},
 	{"missing Pod", missingPod},
 	{"change members", changeMembers},

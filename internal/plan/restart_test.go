@@ -45,7 +45,7 @@ func TestMembersRestartOneAtATime(t *testing.T) {
 		},
 		"then the highest slot restarts": {cluster: ready(), step: restarted(2), blocked: []string{all}, pending: pending},
 		"then it is waited for": {
-			cluster: ready().Terminate(2), ensures: []plan.Step{budget(2)}, pending: pending,
+			cluster: ready().Terminate(2), ensures: []plan.Step{budget(3)}, pending: pending,
 			blocked: []string{"StartingMember: demo-2: its Pod is being deleted", all},
 		},
 		"then it starts, to trust what is wanted now": {

@@ -67,9 +67,7 @@ func learnerInFlight(w *walk) {
 		return
 	}
 	w.resumeUnwanted(0)
-	if l.Pod != nil && l.Pod.Voter {
-		w.promoting = true
-	}
+	w.promoting = promotable(c, l.Pod)
 	switch {
 	case l.Pod == nil:
 		startLearner(w, *l)
@@ -102,6 +100,9 @@ func unwanted(c *state.Cluster, l state.Member) string {
 		if replaceable(c, m) && lost(c, m) != "" {
 			return m.Name + " has to be replaced first"
 		}
+	}
+	if why := otherClass(c, l.Volume); why != "" {
+		return why
 	}
 	if c.Hibernated() && l.Health != state.Healthy {
 		return "the cluster is about to hibernate, and it is not in sync yet"

@@ -14,7 +14,7 @@ import (
 )
 
 // everything is the union of all classes.
-const everything = membership | creation | cleanup | authority
+const everything = membership | creation | cleanup | authority | leadership
 
 // deleting leaves a cluster alone that is being deleted: owner references do the rest, with or without the operator.
 func deleting(w *walk) {
@@ -84,23 +84,10 @@ func invalidSpec(w *walk) {
 	if w.c.Latch == nil {
 		return
 	}
-	if class, changed := changedStorageClass(w.c); changed {
-		w.block(membership, v1alpha1.ReasonInvalidSpec, fmt.Sprintf("the spec is refused: storage.storageClassName cannot "+
-			"be changed yet (the volumes are of class %q): set it back", class))
-	}
 	if from, changed := changedMinor(w.c); changed {
 		w.block(0, v1alpha1.ReasonRolloutNotSupported, fmt.Sprintf("version %s is not rolled out: changing the minor of a "+
 			"running cluster (%s) is not supported by this release; set spec.version back", w.c.Version(), from))
 	}
-}
-
-func changedStorageClass(c *state.Cluster) (string, bool) {
-	for _, m := range c.Members {
-		if m.Volume != nil && m.Volume.StorageClass != ptr.Deref(c.Object.Spec.Storage.StorageClassName, "") {
-			return m.Volume.StorageClass, true
-		}
-	}
-	return "", false
 }
 
 func changedMinor(c *state.Cluster) (string, bool) {

@@ -53,12 +53,12 @@ func (w *walk) remove(m state.Member, activity, why string) {
 			m.Name, why, verdict.Reason))
 		return
 	}
-	w.announce = w.announce || !m.Learner && m.Pod != nil && w.forbidden&membership == 0
 	if other := terminating(c, m); !m.Learner && m.Pod != nil && other != "" {
 		w.block(membership, activity, fmt.Sprintf("%s is to be removed (%s), but Pod %s is being deleted: waiting for it",
 			m.Name, why, other))
 		return
 	}
+	w.announce = w.announce || !m.Learner && m.Pod != nil && w.forbidden&membership == 0
 	if w.announce {
 		if voters := len(c.Voters()); !budgeted(c, voters) {
 			w.block(membership, activity, fmt.Sprintf("%s is to be removed (%s): waiting until the disruption controller "+
@@ -98,7 +98,8 @@ func terminating(c *state.Cluster, leaving state.Member) string {
 }
 
 // handOver moves the leadership, before the leader is stopped or removed, which would leave the others to wait for an
-// election: to a healthy voter that stays as it is, if there is one, and of those to the one that has applied most.
+// election: to a healthy voter that stays as it is and where it is, if there is one, and of those to the one that has
+// applied most.
 func (w *walk) handOver(leader state.Member, activity, fate string) {
 	c := w.c
 	heirs := slices.DeleteFunc(c.Voters(), func(m state.Member) bool {
@@ -111,6 +112,7 @@ func (w *walk) handOver(leader state.Member, activity, fate string) {
 	to := slices.MaxFunc(heirs, func(a, b state.Member) int {
 		return cmp.Or(
 			cmp.Compare(needOf(c, b).how, needOf(c, a).how),
+			cmp.Compare(rank(cordoned(c, b)), rank(cordoned(c, a))),
 			cmp.Compare(a.Probe.Applied, b.Probe.Applied),
 			cmp.Compare(b.Slot, a.Slot),
 		)

@@ -8,6 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"k8s.io/utils/ptr"
+
 	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/state"
 )
@@ -96,6 +98,7 @@ func ParseVolume(cluster string, pvc *corev1.PersistentVolumeClaim) (state.Volum
 		Lost:                     pvc.Status.Phase == corev1.ClaimLost,
 		Evidence:                 r.flag(AnnotationEvidence),
 		StorageClass:             r.values[AnnotationStorageClass],
+		ActualStorageClass:       ptr.Deref(pvc.Spec.StorageClassName, ""),
 	}
 	if r.values[AnnotationClusterID] != "" {
 		v.ClusterID = r.id(AnnotationClusterID)

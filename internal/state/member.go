@@ -217,8 +217,10 @@ type Volume struct {
 	Disk *Disk
 	// Evidence tells that it holds corrupt data, and is kept once it is retired.
 	Evidence bool
-	// StorageClass that it was created with; empty for the default class.
-	StorageClass string
+	// StorageClass that it was created with; empty when none was asked for. ActualStorageClass is the one that it has: the
+	// default class, for example, or what an admission webhook has made of it.
+	StorageClass       string
+	ActualStorageClass string
 }
 
 // Foreign tells that the claim is bound to another volume than it recorded: its data is not this incarnation's.
