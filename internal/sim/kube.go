@@ -125,7 +125,7 @@ func (k *kube) schedule(pod *corev1.Pod) {
 	if name != "" && claim.Spec.VolumeName != "" {
 		node = k.disks[claim.Spec.VolumeName].node
 	}
-	if node == "" || k.down[node] {
+	if node == "" || k.down[node] || k.cordoned(node) {
 		return
 	}
 	if name != "" && claim.Spec.VolumeName == "" {
@@ -145,7 +145,7 @@ func (k *kube) pick(pod *corev1.Pod) string {
 	}
 	best := ""
 	for _, n := range k.nodes {
-		if !k.down[n] && (best == "" || load[n] < load[best]) && pinnedTo(pod, n) {
+		if !k.down[n] && !k.cordoned(n) && (best == "" || load[n] < load[best]) && pinnedTo(pod, n) {
 			best = n
 		}
 	}

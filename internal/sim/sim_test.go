@@ -128,6 +128,7 @@ func settle(w *world) {
 	w.faults = nil
 	w.hibernate(false)
 	for _, node := range w.kube.nodes {
+		w.cordon(node, false)
 		if w.kube.down[node] {
 			w.kube.powerOn(node)
 		}
