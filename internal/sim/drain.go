@@ -51,7 +51,7 @@ func (w *world) drain(node string) {
 }
 
 // evict is the eviction API (k8s.io/kubernetes pkg/registry/core/pod/storage/eviction.go): it asks the budget, whose
-// status must be up to date, and takes one off what it allows.
+// status must be of its latest generation.
 func (w *world) evict(pod *corev1.Pod) {
 	for _, pdb := range all[*policyv1.PodDisruptionBudget](w.store) {
 		selector, err := metav1.LabelSelectorAsSelector(pdb.Spec.Selector)
@@ -59,16 +59,13 @@ func (w *world) evict(pod *corev1.Pod) {
 		if !selector.Matches(labels.Set(pod.Labels)) {
 			continue
 		}
+		observed := pdb.Status.ObservedGeneration == pdb.Generation
+		w.kube.reportBudget(pdb) // what else has just happened to the Pods is no matter of the operator's
 		healthyEnough := int(pdb.Status.CurrentHealthy) >= pdb.Spec.MinAvailable.IntValue()
-		switch {
-		case !podReady(pod) && healthyEnough:
-			continue // IfHealthyBudget
-		case pdb.Status.ObservedGeneration < pdb.Generation || pdb.Status.DisruptionsAllowed <= 0:
+		if !observed || pdb.Status.DisruptionsAllowed <= 0 && (podReady(pod) || !healthyEnough) { // IfHealthyBudget
 			w.log("the eviction of Pod %s is refused", pod.Name)
 			return
 		}
-		pdb.Status.DisruptionsAllowed--
-		w.store.put(pdb)
 	}
 	w.log("Pod %s is evicted", pod.Name)
 	w.checkEviction(pod)

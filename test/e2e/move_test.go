@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -125,7 +126,7 @@ func TestAMoveToAStorageClassThatDoesNotExistIsReportedAndEndsWithTheEdit(t *tes
 	c.edit(storageClass("there-is-none"))
 	c.await("waiting until the learner is reported", func(obj *v1alpha1.EtcdCluster) string {
 		for _, m := range obj.Status.Members {
-			if m.Role == v1alpha1.RoleLearner && ptr.Deref(m.Message, "") != "" {
+			if m.Role == v1alpha1.RoleLearner && strings.Contains(ptr.Deref(m.Message, ""), `"there-is-none" not found`) {
 				return framework.HasCondition(obj, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonScalingUp)
 			}
 		}
