@@ -53,12 +53,14 @@ func (w *world) drain(node string) {
 // evict is the eviction API (k8s.io/kubernetes pkg/registry/core/pod/storage/eviction.go): it asks the budget, whose
 // status must be of its latest generation.
 func (w *world) evict(pod *corev1.Pod) {
+	protected := false
 	for _, pdb := range all[*policyv1.PodDisruptionBudget](w.store) {
 		selector, err := metav1.LabelSelectorAsSelector(pdb.Spec.Selector)
 		must(err)
 		if !selector.Matches(labels.Set(pod.Labels)) {
 			continue
 		}
+		protected = true
 		observed := pdb.Status.ObservedGeneration == pdb.Generation
 		w.kube.reportBudget(pdb) // what else has just happened to the Pods is no matter of the operator's
 		healthyEnough := int(pdb.Status.CurrentHealthy) >= pdb.Spec.MinAvailable.IntValue()
@@ -68,7 +70,9 @@ func (w *world) evict(pod *corev1.Pod) {
 		}
 	}
 	w.log("Pod %s is evicted", pod.Name)
-	w.checkEviction(pod)
+	if protected { // else it is a single member, or somebody has deleted the budget
+		w.checkEviction(pod)
+	}
 	must(w.store.remove(refOf(pod), nil, false))
 }
 
