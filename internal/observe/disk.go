@@ -15,7 +15,7 @@ import (
 )
 
 // readDisks reads the PersistentVolumes of the members, and, for those that are not healthy or whose node is gone, the
-// nodes to which they can be attached.
+// nodes to which they can be attached; for all members where the spec limits the nodes.
 func readDisks(ctx context.Context, reader client.Reader, c *state.Cluster) error {
 	var nodes []corev1.Node
 	for i := range c.Members {
@@ -27,7 +27,7 @@ func readDisks(ctx context.Context, reader client.Reader, c *state.Cluster) erro
 		if err != nil {
 			return err
 		}
-		if pv == nil || m.Health == state.Healthy && !onMissingNode(c, m) {
+		if pv == nil || m.Health == state.Healthy && !onMissingNode(c, m) && !limitsNodes(c.Object) {
 			continue
 		}
 		if nodes == nil {
@@ -38,6 +38,7 @@ func readDisks(ctx context.Context, reader client.Reader, c *state.Cluster) erro
 		if err := findHosts(pv, nodes, m.Volume.Disk); err != nil {
 			return fmt.Errorf("volume %s of claim %s: %w", pv.Name, m.Volume.Name, err)
 		}
+		m.Volume.Disk.Unfit = unfit(c.Object, nodes, m.Volume.Disk.Hosts)
 	}
 	return nil
 }

@@ -84,6 +84,24 @@ func TestMembersMoveToAnotherStorageClass(t *testing.T) {
 	}.run(t)
 }
 
+func TestMembersThatTheSpecAdmitsNowhereNearTheirVolumesAreMoved(t *testing.T) {
+	apart := func(m *state.Member) {
+		m.Volume.Disk = &state.Disk{Searched: true, Hosts: []string{"node-1"}, Unfit: true}
+	}
+	near := func(m *state.Member) { m.Volume.Disk = &state.Disk{Searched: true, Hosts: []string{"node-1"}} }
+	const why = "its volume cannot be attached to any node that spec.podTemplate admits"
+	scenarios{
+		"after an edit of the template": {
+			cluster: statetest.Formed(3).Member(1, apart).Outdate(1), step: learnerIn(3),
+			blocked: []string{movesBecause(why, "demo-1"), "RolloutNotSupported: demo-1"},
+		},
+		"not when the volume is at hand there": {
+			cluster: statetest.Formed(3).Member(1, near).Outdate(1), blocked: []string{"RolloutNotSupported: demo-1"},
+		},
+		"not because a node's labels have changed": {cluster: statetest.Formed(3).Member(1, apart)},
+	}.run(t)
+}
+
 func TestASingleMemberLeavesACordonedNode(t *testing.T) {
 	one := func(cordoned ...int) *statetest.Builder {
 		return statetest.Formed(1).Replicas(1).With(onNodes(2, cordoned...))

@@ -14,6 +14,9 @@ import (
 // before another one has taken its place.
 func relocationNeed(c *state.Cluster, m state.Member) need {
 	why := otherClass(c, m.Volume)
+	if why == "" {
+		why = stranded(c, m)
+	}
 	if why == "" && c.Replicas() == 1 && cordoned(c, m) && !surging(c, m) {
 		why = "it is the only member, and its node " + m.Pod.Node + " is cordoned"
 	}
@@ -33,4 +36,14 @@ func otherClass(c *state.Cluster, v *state.Volume) string {
 	}
 	return fmt.Sprintf("its volume is of storage class %q and the spec asks for %q",
 		cmp.Or(v.ActualStorageClass, v.StorageClass), wanted)
+}
+
+// stranded says that the Pod, created again as the spec asks for now, could not be where its volume is; empty when it
+// could. A node that ceases to be one that the spec admits moves nobody: what runs there stays, as for any other Pod.
+func stranded(c *state.Cluster, m state.Member) string {
+	if m.Volume == nil || m.Volume.Disk == nil || !m.Volume.Disk.Unfit || m.Pod == nil ||
+		m.Pod.Applied == desiredTemplate(c, m) {
+		return ""
+	}
+	return "its volume cannot be attached to any node that spec.podTemplate admits"
 }

@@ -8,10 +8,13 @@ type Disk struct {
 	Gone bool
 	// Terminating tells that it is being deleted; it stays as long as the claim does.
 	Terminating bool
-	// Searched tells that Hosts were looked for: only for members that are not healthy.
+	// Searched tells that Hosts were looked for: only for members that are not healthy, and where the spec limits the nodes.
 	Searched bool
 	// Hosts are the existing nodes to which it can be attached, by name.
 	Hosts []string
+	// Unfit tells that there are Hosts, but that spec.podTemplate (nodeSelector, required node affinity) admits none of
+	// them: a Pod that is created now could not run.
+	Unfit bool
 }
 
 // Nowhere tells that no node exists to which it can be attached.

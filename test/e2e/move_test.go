@@ -179,6 +179,47 @@ func TestAMemberWhoseClaimIsDeletedIsMovedWhileItRuns(t *testing.T) {
 	writing.gapAtMost(tolerable)
 }
 
+func TestAMemberIsMovedWhenTheSpecNoLongerAdmitsTheNodeOfItsVolume(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.localOnly() // where volumes stay on their nodes
+	c := w.create("demo", spec(3))
+	c.ready()
+	ids := c.ids()
+	writing := c.write()
+	victim := c.follower()
+	node := c.pod(victim).Spec.NodeName
+	c.edit(func(s *v1alpha1.EtcdClusterSpec) {
+		s.PodTemplate = &v1alpha1.PodTemplate{Spec: &v1alpha1.PodSpec{Affinity: &corev1.Affinity{NodeAffinity: notOn(node)}}}
+	})
+	c.eventually("waiting until the member is moved", settle, func(ctx context.Context) string {
+		list, err := c.members.Listed(ctx)
+		if err != nil {
+			return err.Error()
+		}
+		for _, m := range list.Members {
+			if m.Name == victim && m.ID != ids[victim] && !m.IsLearner && len(list.Members) == 3 {
+				return ""
+			}
+		}
+		return fmt.Sprintf("etcd lists %v: %s", list.Members, framework.ShortStatus(c.get()))
+	})
+	if now := c.pod(victim).Spec.NodeName; now == node {
+		t.Errorf("%s is on node %s still, which the spec does not admit", victim, node)
+	}
+	writing.nothingLost()
+	writing.gapAtMost(tolerable)
+}
+
+// notOn admits all nodes but one.
+func notOn(node string) *corev1.NodeAffinity {
+	return &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
+		NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{
+			{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpNotIn, Values: []string{node}},
+		}}},
+	}}
+}
+
 // runsStill fails the test when the Pod of a listed member, on a claim that is being deleted, was stopped.
 func (c *cluster) runsStill(ctx context.Context, pod *corev1.Pod) string {
 	now := &corev1.Pod{}
