@@ -88,6 +88,35 @@ func TestTheLeaderLeavesACordonedNode(t *testing.T) {
 	}
 }
 
+func TestALearnerThatWasEvictedForGoodIsAddedElsewhere(t *testing.T) {
+	learner := func() *statetest.Builder {
+		return statetest.Formed(3).Replicas(5).Learner(3).Launch(3).With(onNodes(4, 3)).Member(3, func(m *state.Member) {
+			m.Pod.Waiting, m.Volume.Node = "Unschedulable: 1 node(s) were unschedulable", "node-3"
+			m.Volume.Disk = &state.Disk{Searched: true, Hosts: []string{"node-3"}}
+		})
+	}
+	waits := []string{"ScalingUp: waiting for learner demo-3"}
+	scenarios{
+		"its volume stays on the cordoned node": {
+			cluster: learner(), step: retire(learner(), 3),
+			blocked: []string{"ScalingDown: learner demo-3 is removed: its volume can be attached only to nodes that take no Pods now (node-3)"},
+		},
+		"not when it can be attached to another node": {
+			cluster: learner().Member(3, func(m *state.Member) { m.Volume.Disk.Hosts = []string{"node-0", "node-3"} }), blocked: waits,
+		},
+		"not when the node is open again": {cluster: learner().With(onNodes(4)), blocked: waits},
+		"not while it runs there": {
+			cluster: learner().Member(3, func(m *state.Member) { m.Pod.Node = "node-3" }), blocked: waits,
+		},
+		"not when it never ran: the next one would fare no better": {
+			cluster: learner().Member(3, func(m *state.Member) { m.Volume.Node = "" }), blocked: waits,
+		},
+		"not where volumes may not be read": {
+			cluster: learner().Member(3, func(m *state.Member) { m.Volume.Disk = nil }), blocked: waits,
+		},
+	}.run(t)
+}
+
 // The budget never lets so many voters be evicted that no majority is left, and lets them go again after our own steps.
 func TestTheBudgetLetsDrainsGoOn(t *testing.T) {
 	joining := func(since time.Duration) *statetest.Builder {

@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/quorate/quorate/api/v1alpha1"
@@ -48,6 +49,18 @@ func mayInherit(c *state.Cluster, m state.Member) bool {
 // cordoned tells that the member runs on a node that takes no new Pods any more, and is most likely about to be drained.
 func cordoned(c *state.Cluster, m state.Member) bool {
 	return m.Pod != nil && c.Nodes[m.Pod.Node].Unschedulable
+}
+
+// marooned says that a learner that ran was evicted and cannot come back, because its volume can be attached only to nodes
+// that are cordoned or not ready. It has nothing that the voters lack: another one is added where it can run. Empty when
+// it can come back, or nobody knows.
+func marooned(c *state.Cluster, l state.Member) string {
+	v := l.Volume
+	if v == nil || v.Node == "" || l.Pod == nil || l.Pod.Node != "" || v.Disk == nil || !v.Disk.Searched ||
+		len(v.Disk.Hosts) == 0 || c.Attachable(v, "") {
+		return ""
+	}
+	return "its volume can be attached only to nodes that take no Pods now (" + strings.Join(v.Disk.Hosts, ", ") + ")"
 }
 
 // drainPatience is how long a learner that runs may keep the single voter, from which it learns, from being evicted.

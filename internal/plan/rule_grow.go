@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -101,7 +102,7 @@ func unwanted(c *state.Cluster, l state.Member) string {
 			return m.Name + " has to be replaced first"
 		}
 	}
-	if why := otherClass(c, l.Volume); why != "" {
+	if why := cmp.Or(otherClass(c, l.Volume), marooned(c, l)); why != "" {
 		return why
 	}
 	if c.Hibernated() && l.Health != state.Healthy {
