@@ -40,7 +40,11 @@ func finishRemoval(w *walk) {
 			w.propose(cleanup, DeletePod{Name: p.Name, UID: p.UID, Why: "etcd no longer lists its member", Force: force},
 				v1alpha1.ReasonScalingDown, "the member was removed")
 		}
-		w.block(membership, v1alpha1.ReasonScalingDown, "waiting until Pod "+p.Name+" of a removed member has ended")
+		hint := ""
+		if c.Nodes == nil {
+			hint = " (nodes cannot be read: if its node is off for good, delete it with --force)"
+		}
+		w.block(membership, v1alpha1.ReasonScalingDown, "waiting until Pod "+p.Name+" of a removed member has ended"+hint)
 	}
 }
 
