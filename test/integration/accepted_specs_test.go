@@ -61,5 +61,5 @@ func acceptedSpecs() []specCase {
 	} {
 		cases = append(cases, specCase{name: "the flag " + name, spec: extraArg(name, value)})
 	}
-	return append(cases, acceptedTLS()...)
+	return append(append(cases, acceptedTLS()...), acceptedRepairs()...)
 }

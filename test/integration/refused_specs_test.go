@@ -112,7 +112,7 @@ func refusedSpecs() []specCase {
 		{"an unknown pull policy",
 			`{image: {pullPolicy: Sometimes}}`, `supported values: "Always", "IfNotPresent", "Never"`},
 	}
-	return slices.Concat(cases, refusedFlags(), refusedTLS())
+	return slices.Concat(cases, refusedFlags(), refusedTLS(), refusedRepairs())
 }
 
 // refusedFlags are etcd flags that belong to the operator, would endanger the data, or do not exist.
