@@ -3,6 +3,7 @@ package etcd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -13,45 +14,84 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const metricsOfA = `# HELP etcd_server_id Server or member ID in hexadecimal format. 1 for 'server_id' label with current ID.
-# TYPE etcd_server_id gauge
+// metricsOfA are those of member a, which holds b and d for connected, and c not. So many bytes came from b.
+func metricsOfA(fromB int) string {
+	return fmt.Sprintf(`# TYPE etcd_server_id gauge
 etcd_server_id{server_id="a"} 1
 # TYPE etcd_network_active_peers gauge
 etcd_network_active_peers{Local="a",Remote="b"} 1
 etcd_network_active_peers{Local="a",Remote="c"} 0
-etcd_network_active_peers{Local="f",Remote="d"} 1
-`
+etcd_network_active_peers{Local="a",Remote="d"} 2
+etcd_network_active_peers{Local="f",Remote="e"} 1
+# TYPE etcd_network_peer_received_bytes_total counter
+etcd_network_peer_received_bytes_total{From="0"} 7
+etcd_network_peer_received_bytes_total{From="b"} %d
+etcd_network_peer_received_bytes_total{From="d"} 500
+`, fromB)
+}
+
+// asked is what ActivePeers makes of metrics, and how often it asked for them.
+func asked(t *testing.T, status int, heartbeat time.Duration, metrics func(nth int) string, suspects ...uint64) (
+	active map[uint64]bool, times int, err error,
+) {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/metrics" {
+			t.Errorf("asked for %s, want /metrics", r.URL.Path)
+		}
+		times++
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(metrics(times)))
+	}))
+	defer s.Close()
+	active, err = ActivePeers(t.Context(), PeersQuestion{
+		Address: s.Listener.Addr().String(), Member: 0xa, Suspects: suspects, Heartbeat: heartbeat,
+	})
+	return active, times, err
+}
 
 func TestActivePeers(t *testing.T) {
-	tests := map[string]struct {
-		status  int
-		metrics string
-		want    map[uint64]bool
-		wrong   string
+	t.Parallel()
+	for name, test := range map[string]struct {
+		suspects  []uint64
+		heartbeat time.Duration
+		want      map[uint64]bool
+		times     int
 	}{
-		"those with a connection":              {http.StatusOK, metricsOfA, map[uint64]bool{0xb: true}, ""},
-		"none, when it heard from nobody":      {http.StatusOK, `etcd_server_id{server_id="a"} 1` + "\n", map[uint64]bool{}, ""},
-		"not those of another process":         {http.StatusOK, strings.ReplaceAll(metricsOfA, `server_id="a"`, `server_id="b"`), nil, "are not those of the member"},
-		"not those of something else entirely": {http.StatusOK, "up 1\n", nil, "are not those of the member"},
-		"not from an error":                    {http.StatusServiceUnavailable, metricsOfA, nil, "503"},
-		"not from garbage":                     {http.StatusOK, "<html>", nil, "parse"},
-	}
-	for name, test := range tests {
+		"one from which something comes":                             {[]uint64{0xb}, 0, map[uint64]bool{0xb: true}, 2},
+		"not one from which nothing comes, whatever is said of it":   {[]uint64{0xb, 0xd}, 0, map[uint64]bool{0xb: true}, 2},
+		"not one that is known to be away, for which nobody listens": {[]uint64{0xc}, 0, map[uint64]bool{}, 1},
+		"not one that was never heard of":                            {[]uint64{0x9}, 0, map[uint64]bool{}, 1},
+		"not what another process said":                              {[]uint64{0xe}, 0, map[uint64]bool{}, 1},
+		"nobody listens for heartbeats that come too seldom":         {[]uint64{0xd}, 10 * time.Second, map[uint64]bool{0xd: true}, 1},
+	} {
 		t.Run(name, func(t *testing.T) {
-			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.URL.Path != "/metrics" {
-					t.Errorf("asked for %s, want /metrics", r.URL.Path)
-				}
-				w.WriteHeader(test.status)
-				_, _ = w.Write([]byte(test.metrics))
-			}))
-			defer s.Close()
-			got, err := ActivePeers(t.Context(), s.Listener.Addr().String(), 0xa)
-			if test.wrong == "" && err != nil || test.wrong != "" && (err == nil || !strings.Contains(err.Error(), test.wrong)) {
-				t.Fatalf("got error %v, want one with %q", err, test.wrong)
+			t.Parallel()
+			got, times, err := asked(t, http.StatusOK, test.heartbeat, func(nth int) string { return metricsOfA(nth) }, test.suspects...)
+			if err != nil {
+				t.Fatal(err)
 			}
-			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
+			if diff := cmp.Diff(test.want, got); diff != "" || times != test.times {
+				t.Errorf("asked %d times, want %d (-want +got):\n%s", times, test.times, diff)
+			}
+		})
+	}
+}
+
+func TestActivePeersOfNobodyKnowsWhom(t *testing.T) {
+	for name, test := range map[string]struct {
+		status         int
+		metrics, wrong string
+	}{
+		"of another process":         {http.StatusOK, strings.ReplaceAll(metricsOfA(1), `server_id="a"`, `server_id="b"`), "are not those of the member"},
+		"of something else entirely": {http.StatusOK, "up 1\n", "are not those of the member"},
+		"of an error":                {http.StatusServiceUnavailable, metricsOfA(1), "503"},
+		"of garbage":                 {http.StatusOK, "<html>", "parse"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, _, err := asked(t, test.status, 0, func(int) string { return test.metrics }, 0xb)
+			if err == nil || !strings.Contains(err.Error(), test.wrong) {
+				t.Errorf("got %v and error %v, want one with %q", got, err, test.wrong)
 			}
 		})
 	}
@@ -65,7 +105,7 @@ func TestActivePeersDoNotWaitForAMemberThatHangs(t *testing.T) {
 	}
 	defer l.Close()
 	start := time.Now()
-	_, err = ActivePeers(context.Background(), l.Addr().String(), 0xa)
+	_, err = ActivePeers(context.Background(), PeersQuestion{Address: l.Addr().String(), Member: 0xa, Suspects: []uint64{0xb}})
 	if took := time.Since(start); took > peersTimeout+time.Second || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got error %v after %v, want the deadline of %v", err, took, peersTimeout)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -165,10 +166,13 @@ func TestReadPeers(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			asked := ""
-			o := &Observer{ActivePeers: func(_ context.Context, address string, member uint64) (map[uint64]bool, error) {
-				asked = address
-				if member != id(0) {
-					t.Errorf("member %x is asked, want the leader %x", member, id(0))
+			o := &Observer{ActivePeers: func(_ context.Context, q etcd.PeersQuestion) (map[uint64]bool, error) {
+				asked = q.Address
+				want := etcd.PeersQuestion{
+					Address: "10.0.0.0:2381", Member: id(0), Suspects: []uint64{id(1)}, Heartbeat: 100 * time.Millisecond,
+				}
+				if diff := cmp.Diff(want, q); diff != "" {
+					t.Errorf("question (-want +got):\n%s", diff)
 				}
 				return test.active, test.err
 			}}

@@ -39,8 +39,8 @@ type Observer struct {
 	Credentials *etcd.Credentials
 	// Handshake tells the fingerprint of the certificate that is served at an address; see etcd.Served.
 	Handshake func(ctx context.Context, address string, certificate *tls.Certificate) (string, error)
-	// ActivePeers tells from which members the one with the metrics at this address hears; see etcd.ActivePeers.
-	ActivePeers func(ctx context.Context, address string, member uint64) (map[uint64]bool, error)
+	// ActivePeers tells from which suspects the leader hears; see etcd.ActivePeers.
+	ActivePeers func(ctx context.Context, q etcd.PeersQuestion) (map[uint64]bool, error)
 
 	served    servedCertificates
 	published published

@@ -16,7 +16,8 @@ import (
 // readPeers asks the leader to which members it is connected, when a listed member does not answer: one that runs, but
 // not for us, is not taken for dead. The health of the members must have been assessed, and is so again.
 func (o *Observer) readPeers(ctx context.Context, c *state.Cluster) {
-	if !c.Formed() || !c.Etcd.Listed || c.Etcd.Leader == 0 || !silent(c) {
+	suspects := silent(c)
+	if !c.Formed() || !c.Etcd.Listed || c.Etcd.Leader == 0 || len(suspects) == 0 {
 		return
 	}
 	leader := c.MemberByID(c.Etcd.Leader)
@@ -24,31 +25,33 @@ func (o *Observer) readPeers(ctx context.Context, c *state.Cluster) {
 		c.Etcd.PeersErr = "the leader does not answer"
 		return
 	}
-	address := net.JoinHostPort(leader.Pod.IP, fmt.Sprint(resources.MetricsPort))
-	active, err := o.ActivePeers(ctx, address, leader.ID)
+	active, err := o.ActivePeers(ctx, etcd.PeersQuestion{
+		Address: net.JoinHostPort(leader.Pod.IP, fmt.Sprint(resources.MetricsPort)), Member: leader.ID, Suspects: suspects,
+		Heartbeat: resources.HeartbeatInterval(c.Object),
+	})
 	if err != nil {
 		c.Etcd.PeersErr = etcd.Reason(err)
 		return
 	}
-	for i := range c.Members {
-		m := &c.Members[i]
-		if m.Listed && m.ID != leader.ID {
-			m.Peer = state.PeerInactive
-			if active[m.ID] {
-				m.Peer = state.PeerActive
-			}
+	for _, id := range suspects {
+		m := c.MemberByID(id)
+		m.Peer = state.PeerInactive
+		if active[id] {
+			m.Peer = state.PeerActive
 		}
 	}
 	c.Assess()
 }
 
-func silent(c *state.Cluster) bool {
+// silent are the listed members that do not answer.
+func silent(c *state.Cluster) []uint64 {
+	var ids []uint64
 	for _, m := range c.Members {
 		if m.Listed && !m.Probe.Answered {
-			return true
+			ids = append(ids, m.ID)
 		}
 	}
-	return false
+	return ids
 }
 
 // askHashes has every process hash its data up to the revision that all of them have, when an alarm says that data is

@@ -8,7 +8,11 @@ import (
 	"github.com/quorate/quorate/api/v1alpha1"
 )
 
-const defaultRepairAfter = 5 * time.Minute
+const (
+	defaultRepairAfter = 5 * time.Minute
+	// defaultHeartbeat is etcd's own (server/embed/config.go, DefaultConfig.TickMs).
+	defaultHeartbeat = 100 * time.Millisecond
+)
 
 // RepairAfter is how long a member that may come back is waited for, or its default.
 func RepairAfter(c *v1alpha1.EtcdCluster) time.Duration {
@@ -21,4 +25,12 @@ func RepairAfter(c *v1alpha1.EtcdCluster) time.Duration {
 // RepairsAutomatically tells whether the operator replaces lost members without being asked.
 func RepairsAutomatically(c *v1alpha1.EtcdCluster) bool {
 	return c.Spec.Repair == nil || ptr.Deref(c.Spec.Repair.Mode, v1alpha1.RepairAutomatic) == v1alpha1.RepairAutomatic
+}
+
+// HeartbeatInterval is how often the leader sends to every member, or etcd's default.
+func HeartbeatInterval(c *v1alpha1.EtcdCluster) time.Duration {
+	if e := c.Spec.Etcd; e != nil && e.HeartbeatInterval != nil {
+		return e.HeartbeatInterval.Duration
+	}
+	return defaultHeartbeat
 }

@@ -122,17 +122,17 @@ func (c exclusiveClient) MoveLeader(ctx context.Context, to uint64) error {
 	return c.change(func() error { return c.client.MoveLeader(ctx, to) })
 }
 
-// activePeers is what etcd.ActivePeers answers: the members that the one at the address holds for connected.
-func (w *world) activePeers(_ context.Context, address string, member uint64) (map[uint64]bool, error) {
-	ip, _, err := net.SplitHostPort(address)
+// activePeers is what etcd.ActivePeers answers: the suspects that the member at the address is connected to.
+func (w *world) activePeers(_ context.Context, q etcd.PeersQuestion) (map[uint64]bool, error) {
+	ip, _, err := net.SplitHostPort(q.Address)
 	if err != nil {
-		return nil, fmt.Errorf("metrics at %s: %w", address, err)
+		return nil, fmt.Errorf("metrics at %s: %w", q.Address, err)
 	}
 	for uid, c := range w.kube.containers {
 		s, _ := w.etcd.State(string(uid))
-		if w.kube.ips[uid] == ip && c.started && s.Running && s.MemberID == member && !w.partitioned[c.node] {
-			return w.etcd.ActivePeers(string(uid))
+		if w.kube.ips[uid] == ip && c.started && s.Running && s.MemberID == q.Member && !w.partitioned[c.node] {
+			return w.etcd.ActivePeers(string(uid), q.Suspects)
 		}
 	}
-	return nil, fmt.Errorf("metrics at %s: nobody answers", address)
+	return nil, fmt.Errorf("metrics at %s: nobody answers", q.Address)
 }
