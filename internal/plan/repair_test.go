@@ -293,6 +293,10 @@ func TestAMemberThatCrashesOnItsOwnData(t *testing.T) {
 		"is not for a file that it may not read": {cluster: crashed("open db: permission denied"), blocked: waits},
 		"is not for a certificate":               {cluster: crashed("tls: failed to find any PEM data"), blocked: waits},
 		"is not for a flag":                      {cluster: crashed("flag provided but not defined: -x"), blocked: waits},
+		"is not for a difference from a peer's data, which does not tell whose data is wrong": {
+			cluster: crashed("discovery failed: 1a2b found data inconsistency with peers", func(p *state.Pod) { p.LastExit.Code = 1 }),
+			blocked: waits,
+		},
 		"is not for being killed": {
 			cluster: crashed(crash, func(p *state.Pod) { p.LastExit.Code = 137 }), blocked: waits,
 		},

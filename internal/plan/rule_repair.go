@@ -277,8 +277,11 @@ func crashing(c *state.Cluster, m state.Member) loss {
 	}
 }
 
-// elsewhere are words by which etcd, the Go runtime or the operating system blame something other than the data.
+// elsewhere are words by which etcd, the Go runtime or the operating system blame something other than the member's own
+// data. A difference from a peer's data is not the member's own fault: etcd refuses to start when a single peer has
+// other data, so that one corrupt member would have all good ones crash that are restarted beside it.
 var elsewhere = []string{
+	state.DiffersFromPeers,
 	"no space left on device", "disk quota exceeded", "permission denied", "address already in use", "x509:", "tls:",
 	"certificate", "flag provided but not defined", "error verifying flags", "out of memory", "too many open files",
 }

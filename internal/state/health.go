@@ -15,6 +15,10 @@ const maxLag = 1000
 // membership, and the list holds nobody but itself (server/etcdserver/bootstrap.go, bootstrapExistingClusterNoWAL).
 var wipedMarks = []string{"cannot fetch cluster info from peer urls"}
 
+// DiffersFromPeers is why etcd refuses to start when any peer has other data at the same revision, whoever of them is
+// right (server/etcdserver/corrupt.go, InitialCheck).
+const DiffersFromPeers = "found data inconsistency with peers"
+
 // wipedExit is longer than a sealed member takes to find out that its volume is empty.
 const wipedExit = 10 * time.Second
 
@@ -62,6 +66,9 @@ func (m *Member) notRunning() string {
 	switch {
 	case m.Wiped():
 		return "refuses to start: its volume " + m.volumeName() + " was wiped"
+	case !m.Pod.Running && m.Pod.LastExit != nil && strings.Contains(m.Pod.LastExit.Message, DiffersFromPeers):
+		return "refuses to start, because its data differs from a peer's: find out with etcdctl endpoint hashkv whose data " +
+			"is right, and have the wrong one replaced"
 	case m.Pod.Waiting != "":
 		return "is not running: " + m.Pod.Waiting
 	case !m.Pod.Running:
