@@ -297,6 +297,16 @@ func TestAMemberThatCrashesOnItsOwnData(t *testing.T) {
 			cluster: crashed("discovery failed: 1a2b found data inconsistency with peers", func(p *state.Pod) { p.LastExit.Code = 1 }),
 			blocked: waits,
 		},
+		"is not for the node's want of memory or threads": {
+			cluster: crashed("mmap allocate error: cannot allocate memory"), blocked: waits,
+		},
+		"is not for a predecessor that still runs": {
+			cluster: crashed("failed to open WAL: fileutil: file already locked"), blocked: waits,
+		},
+		"is not for a file system that its node made read-only": {
+			cluster: crashed("write wal: read-only file system"), blocked: waits,
+		},
+		"is not when nothing tells why": {cluster: crashed(""), blocked: waits},
 		"is not for being killed": {
 			cluster: crashed(crash, func(p *state.Pod) { p.LastExit.Code = 137 }), blocked: waits,
 		},

@@ -284,11 +284,14 @@ var elsewhere = []string{
 	state.DiffersFromPeers,
 	"no space left on device", "disk quota exceeded", "permission denied", "address already in use", "x509:", "tls:",
 	"certificate", "flag provided but not defined", "error verifying flags", "out of memory", "too many open files",
+	"cannot allocate memory", "failed to create new os thread", "resource temporarily unavailable", "file already locked",
+	"read-only file system", "operation not permitted", "cannot assign requested address", "no such host",
 }
 
 // blamesData tells that etcd itself gave up (exit code 1 of its logger, 2 of a panic), and not for something around it.
+// One whose words are not known is not judged.
 func blamesData(e state.Exit) bool {
-	if e.Code != 1 && e.Code != 2 {
+	if e.Code != 1 && e.Code != 2 || e.Message == "" {
 		return false
 	}
 	message := strings.ToLower(e.Message)
