@@ -153,5 +153,17 @@ func TestAsleepNothingHappens(t *testing.T) {
 			cluster: awake, step: start(resumed(3, 0), resumed(3, 1), resumed(3, 2)), ensures: []plan.Step{budget(2)},
 			blocked: []string{"QuorumLost: no majority serves"},
 		},
+		"awake, they start also while no node exists for their volumes: Pods that wait have an autoscaler add some": {
+			cluster: nodeless(statetest.Formed(3).NoPod(0, 1, 2).Unlisted(), 0, 1, 2),
+			step:    start(resumed(3, 0), resumed(3, 1), resumed(3, 2)), blocked: []string{"QuorumLost: no majority serves"},
+		},
 	}.run(t)
+}
+
+// nodeless leaves no node to which the members' volumes could be attached.
+func nodeless(b *statetest.Builder, slots ...int) *statetest.Builder {
+	for _, slot := range slots {
+		b.Member(slot, func(m *state.Member) { m.Volume.Disk = &state.Disk{Searched: true} })
+	}
+	return b.With(func(c *state.Cluster) { c.Nodes = map[string]state.Node{} })
 }

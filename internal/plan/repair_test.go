@@ -250,6 +250,15 @@ func TestAMemberOnANodeThatIsNotReady(t *testing.T) {
 				"kubectl -n default annotate --overwrite etcdcluster demo quorate.dev/replace-member=" +
 				resources.FormatID(three().ID(1)), starting},
 		},
+		"that exists no more is waited for with a Pod, where a person decides": {
+			cluster: nodeless(three().NoPod(1), 1).Spec(manual), step: start(resumed(3, 1)),
+			blocked: []string{"MemberLost: demo-1 is lost: no node exists"},
+		},
+		"that exists no more is waited for with a Pod, while another one is too many": {
+			cluster: nodeless(three().NoPod(1), 1).Crash(2).Serving(), step: start(resumed(3, 1)),
+			blocked: []string{"MemberUnhealthy: too few voters", "ReplacingMember: demo-1 is to be removed",
+				"ReplacingMember: demo-1 is replaced", "StartingMember: demo-2"},
+		},
 		"a learner is given up as well": {
 			cluster: three().Replicas(5).Learner(3).Launch(3).Run(3).Seal(3).Retire(3).
 				With(func(c *state.Cluster) { c.Nodes["node-3"] = since(long) }).

@@ -29,7 +29,7 @@ func missingPod(w *walk) {
 			waiting = append(waiting, m.Name+" "+m.Reason)
 		case m.Pod != nil && !m.Pod.Ready:
 			waiting = append(waiting, m.Name+", which is healthy, to become ready for clients")
-		case m.Pod != nil, lost(c, m) != "":
+		case m.Pod != nil, lost(c, m) != "" && (obstacle(c, m) != "" || w.removable(m)):
 		case c.SlotHeld(m.Slot):
 			waiting = append(waiting, m.Name+": another Pod holds its name")
 		case obstacle(c, m) != "":
@@ -45,6 +45,12 @@ func missingPod(w *walk) {
 	if len(waiting) > 0 {
 		w.block(0, v1alpha1.ReasonStartingMember, "waiting for "+strings.Join(waiting, "; "))
 	}
+}
+
+// removable tells that a lost member is about to be removed, so that it need not be started. Any other is: its Pod may
+// wait for a node that is yet to come, which an autoscaler adds for a Pod that waits and for nothing else.
+func (w *walk) removable(m state.Member) bool {
+	return w.c.Etcd.Listed && replaceable(w.c, m) && w.project(quorum.Remove, m.ID).Allowed
 }
 
 func onNode(c *state.Cluster, node string) string {
