@@ -112,6 +112,14 @@ func TestHibernationWaits(t *testing.T) {
 			cluster: stopped(formed(), 0, 2).Member(1, func(m *state.Member) { m.Volume.Terminating = true }),
 			blocked: []string{"Hibernating: demo-1: its volume claim"}, ensures: []plan.Step{budget(0)},
 		},
+		"for a person, when a PersistentVolume is gone: only the Pod holds the data": {
+			cluster: formed().Member(1, func(m *state.Member) { m.Volume.Disk = &state.Disk{Gone: true} }),
+			blocked: []string{"Hibernating: demo-1: the PersistentVolume of its volume"}, ensures: []plan.Step{budget(2)},
+		},
+		"for a person, when a claim lost its PersistentVolume": {
+			cluster: formed().Member(1, func(m *state.Member) { m.Volume.Lost = true }),
+			blocked: []string{"Hibernating: demo-1: the PersistentVolume of its volume"}, ensures: []plan.Step{budget(2)},
+		},
 		"for a spec that is refused": {
 			cluster: formed().Spec(func(s *v1alpha1.EtcdClusterSpec) { s.Version = ptr.To("3.4.1") }),
 			blocked: []string{"InvalidSpec: version", "RolloutNotSupported: "}, ensures: []plan.Step{budget(2)},

@@ -129,6 +129,8 @@ func unfitForSleep(c *state.Cluster, m state.Member) string {
 	case v.Terminating:
 		return fmt.Sprintf("its volume claim %s is being deleted, and goes with its last Pod. Remove spec.hibernated until "+
 			"the member is replaced", v.Name)
+	case v.Vanishing() != "":
+		return v.Vanishing() + ", so that only its Pod holds the data. Remove spec.hibernated until the member is replaced"
 	case v.Retired, v.Foreign():
 		return fmt.Sprintf("its volume claim %s is not its own any more", v.Name)
 	case c.Etcd.Listed && m.Pod.Running && !m.Sealed():
