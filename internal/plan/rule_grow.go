@@ -103,6 +103,9 @@ func unwanted(c *state.Cluster, l state.Member) string {
 	if voters := len(c.Voters()); voters >= goal(c) {
 		return fmt.Sprintf("%d voters are wanted and there are %d", c.Replicas(), voters)
 	}
+	if c.Hibernated() && l.Health != state.Healthy {
+		return "the cluster is about to hibernate, and it is not in sync yet"
+	}
 	for _, m := range c.Voters() {
 		if replaceable(c, m) && lost(c, m) != "" {
 			return m.Name + " has to be replaced first"
@@ -110,9 +113,6 @@ func unwanted(c *state.Cluster, l state.Member) string {
 	}
 	if why := cmp.Or(otherClass(c, l.Volume), marooned(c, l)); why != "" {
 		return why
-	}
-	if c.Hibernated() && l.Health != state.Healthy {
-		return "the cluster is about to hibernate, and it is not in sync yet"
 	}
 	return lost(c, l)
 }

@@ -19,9 +19,12 @@ import (
 
 // replaceLost removes the lost voters, one at a time. Invariant: the projection shows a proven-healthy majority without
 // it (remove), the member is not healthy and not unknown, and its data is gone, out of reach or broken. Manual repair
-// waits for a person.
+// waits for a person, and a cluster that is to hibernate until it wakes.
 func replaceLost(w *walk) {
 	c := w.c
+	if c.Hibernated() {
+		return
+	}
 	reportEndangered(w)
 	waits, due := losses(c)
 	for _, m := range waits {
