@@ -88,12 +88,13 @@ func (r *EtcdClusterReconciler) tellTransition(
 		return
 	case is.Type == v1alpha1.ConditionReady:
 		return
+	case is.Type == v1alpha1.ConditionDegraded && expected(is.Reason):
+		return // Available tells it
 	case was == nil && is.Type == v1alpha1.ConditionAvailable && is.Status != metav1.ConditionTrue,
 		was == nil && is.Type == v1alpha1.ConditionCertificatesValid,
 		was == nil && is.Type == v1alpha1.ConditionDegraded && is.Status != metav1.ConditionTrue:
 		return
-	case is.Reason == v1alpha1.ReasonHibernated || is.Reason == v1alpha1.ReasonWaking:
-		// It was asked for.
+	case expected(is.Reason):
 	case is.Type == v1alpha1.ConditionAvailable && is.Status != metav1.ConditionTrue,
 		is.Type == v1alpha1.ConditionCertificatesValid && is.Status != metav1.ConditionTrue,
 		is.Type == v1alpha1.ConditionDegraded && is.Status == metav1.ConditionTrue,

@@ -45,3 +45,8 @@ func whileWaking(c *state.Cluster, blocked []plan.Blocked) []plan.Blocked {
 	}
 	return blocked
 }
+
+// expected tells that the condition is as it is because the user asked for it: no warning.
+func expected(reason string) bool {
+	return reason == v1alpha1.ReasonHibernated || reason == v1alpha1.ReasonWaking
+}

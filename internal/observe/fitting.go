@@ -16,8 +16,8 @@ func limitsNodes(c *v1alpha1.EtcdCluster) bool {
 		(len(t.Spec.NodeSelector) > 0 || t.Spec.Affinity != nil && t.Spec.Affinity.NodeAffinity != nil)
 }
 
-// unfit tells that the spec admits none of the nodes of these names, as the scheduler judges by nodeSelector and required
-// node affinity. Where nothing is admitted because nothing can be understood, no conclusion is drawn.
+// unfit tells that the spec admits none of the nodes of these names, as the scheduler judges by nodeSelector and
+// required node affinity. Where nothing is admitted because nothing can be understood, no conclusion is drawn.
 func unfit(c *v1alpha1.EtcdCluster, nodes []corev1.Node, hosts []string) bool {
 	if !limitsNodes(c) || len(hosts) == 0 {
 		return false

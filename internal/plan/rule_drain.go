@@ -46,14 +46,14 @@ func mayInherit(c *state.Cluster, m state.Member) bool {
 	return known && n.Ready && !n.Unschedulable
 }
 
-// cordoned tells that the member runs on a node that takes no new Pods any more, and is most likely about to be drained.
+// cordoned tells that the member runs on a node that takes no new Pods any more: it is most likely about to be drained.
 func cordoned(c *state.Cluster, m state.Member) bool {
 	return m.Pod != nil && c.Nodes[m.Pod.Node].Unschedulable
 }
 
-// marooned says that a learner that ran was evicted and cannot come back, because its volume can be attached only to nodes
-// that are cordoned or not ready. It has nothing that the voters lack: another one is added where it can run. Empty when
-// it can come back, or nobody knows.
+// marooned says that a learner that ran was evicted and cannot come back, because its volume can be attached only to
+// nodes that are cordoned or not ready. It has nothing that the voters lack: another one is added where it can run.
+// Empty when it can come back, or nobody knows.
 func marooned(c *state.Cluster, l state.Member) string {
 	v := l.Volume
 	if v == nil || v.Node == "" || l.Pod == nil || l.Pod.Node != "" || v.Disk == nil || !v.Disk.Searched ||
@@ -83,8 +83,8 @@ func promotable(c *state.Cluster, p *state.Pod) bool {
 }
 
 // ending tells that the Pod of a voter is about to end on a node whose kubelet will see to that. Until then the budget
-// stays as high as it was raised for it: lowered at once, it could let an eviction pass before the disruption controller
-// has noticed that a Pod is missing.
+// stays as high as it was raised for it: lowered at once, it could let an eviction pass before the disruption
+// controller has noticed that a Pod is missing.
 func ending(c *state.Cluster) bool {
 	return slices.ContainsFunc(c.Voters(), func(m state.Member) bool {
 		if m.Pod == nil || !m.Pod.Terminating {

@@ -84,8 +84,8 @@ func (w *walk) stopAll() {
 	}
 }
 
-// toStop are the members that run, and the names of the Pods that are about to end; among them, while etcd's list cannot
-// be read any more, those of members whose removal was recorded.
+// toStop are the members that run, and the names of the Pods that are about to end; among them, while etcd's list
+// cannot be read any more, those of members whose removal was recorded.
 func (w *walk) toStop() (running []state.Member, ending []string) {
 	c := w.c
 	for _, m := range c.Members {
@@ -145,6 +145,7 @@ func (w *walk) asleep() {
 	c := w.c
 	w.d.Asleep = "hibernated: no Pod runs and the volumes are kept; remove spec.hibernated to wake the cluster"
 	if voters := len(c.Voters()); voters != c.Replicas() {
-		w.d.Asleep += fmt.Sprintf(". %d voters are wanted and there are %d: that changes once it is awake", c.Replicas(), voters)
+		w.d.Asleep += fmt.Sprintf(". %d voters are wanted and there are %d: that changes once it is awake",
+			c.Replicas(), voters)
 	}
 }

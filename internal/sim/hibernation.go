@@ -25,8 +25,8 @@ func (w *world) hibernated() bool {
 	return c != nil && ptr.Deref(c.Spec.Hibernated, false)
 }
 
-// checkSleep: by the user's wish a running member is stopped, but only when its volume is there to stay and records that
-// it ran, and no change of the membership is in flight.
+// checkSleep: by the user's wish a running member is stopped, but only when its volume is there to stay and records
+// that it ran, and no change of the membership is in flight.
 func (w *world) checkSleep(pod *corev1.Pod) {
 	claim, exists := get[*corev1.PersistentVolumeClaim](w.store, pod.Namespace, claimOf(pod))
 	switch {

@@ -193,8 +193,8 @@ func (c *Cluster) Version() string {
 	}
 }
 
-// Hibernated tells that the members shall be stopped and their data be kept. A bootstrap is finished first; data in Pods
-// would not be kept.
+// Hibernated tells that the members shall be stopped and their data be kept. A bootstrap is finished first; data in
+// Pods would not be kept.
 func (c *Cluster) Hibernated() bool {
 	return ptr.Deref(c.Object.Spec.Hibernated, false) && c.Formed() && !c.Ephemeral()
 }

@@ -162,6 +162,13 @@ func (c *cluster) restsWithoutWrites(rest time.Duration) {
 	if c.Provider != framework.Local {
 		return
 	}
+	const quiet = 3 * time.Second // events are written after the status, and apart from it
+	c.eventually("waiting until all is at rest", settle, func(context.Context) string {
+		if last := c.writes(time.Now().Add(-quiet)); len(last) > 0 {
+			return fmt.Sprintf("%d writes in the last %s: %v", len(last), quiet, last)
+		}
+		return ""
+	})
 	rested := time.Now()
 	<-time.After(rest)
 	if got := c.writes(rested); len(got) > 0 {

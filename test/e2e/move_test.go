@@ -13,7 +13,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -142,43 +141,6 @@ func TestAMoveToAStorageClassThatDoesNotExistIsReportedAndEndsWithTheEdit(t *tes
 	writing.gapAtMost(tolerable)
 }
 
-func TestAMemberWhoseClaimIsDeletedIsMovedWhileItRuns(t *testing.T) {
-	t.Parallel()
-	c := newWorld(t).create("demo", spec(3))
-	before := c.ready()
-	ids := c.ids()
-	writing := c.write()
-	victim := c.follower()
-	pod := c.pod(victim)
-	claim := c.volumeOf(pod)
-	c.must(c.Client.Delete(c.ctx, claim))
-	c.eventually("waiting until the member is moved", settle, func(ctx context.Context) string {
-		list, err := c.members.Listed(ctx)
-		if err != nil {
-			return err.Error()
-		}
-		for _, m := range list.Members {
-			if m.ID == ids[victim] {
-				return c.runsStill(ctx, pod)
-			}
-		}
-		return ""
-	})
-	after := c.ready()
-	now := c.ids()
-	for name, id := range ids {
-		if moved := now[name] != id; moved != (name == victim) {
-			t.Errorf("%s was member %x and is %x; only %s is to move", name, id, now[name], victim)
-		}
-	}
-	if !slices.Equal(after.Status.Endpoints, before.Status.Endpoints) {
-		t.Errorf("the endpoints are %v, want %v as before", after.Status.Endpoints, before.Status.Endpoints)
-	}
-	c.onlyVolumesOfMembers()
-	writing.nothingLost()
-	writing.gapAtMost(tolerable)
-}
-
 func TestAMemberIsMovedWhenTheSpecNoLongerAdmitsTheNodeOfItsVolume(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -218,32 +180,4 @@ func notOn(node string) *corev1.NodeAffinity {
 			{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpNotIn, Values: []string{node}},
 		}}},
 	}}
-}
-
-// runsStill fails the test when the Pod of a listed member, on a claim that is being deleted, was stopped.
-func (c *cluster) runsStill(ctx context.Context, pod *corev1.Pod) string {
-	now := &corev1.Pod{}
-	err := c.Client.Get(ctx, client.ObjectKeyFromObject(pod), now)
-	if err != nil && !apierrors.IsNotFound(err) {
-		return err.Error()
-	}
-	list, listErr := c.members.Listed(ctx)
-	if listErr != nil {
-		return listErr.Error()
-	}
-	stopped := err != nil || now.UID != pod.UID || now.DeletionTimestamp != nil
-	for _, m := range list.Members {
-		if m.Name == pod.Name && stopped && m.ID == c.recordedID(pod) {
-			c.t.Fatalf("Pod %s was stopped while its member was listed: the data went with it", pod.Name)
-		}
-	}
-	return "its member is listed still: " + framework.ShortStatus(c.get())
-}
-
-// recordedID is the member ID that the Pod records.
-func (c *cluster) recordedID(pod *corev1.Pod) uint64 {
-	c.t.Helper()
-	id, err := resources.ParseID(pod.Annotations[resources.AnnotationMemberID])
-	c.must(err)
-	return id
 }
