@@ -65,8 +65,8 @@ func TestMembersMoveToAnotherStorageClass(t *testing.T) {
 		},
 		"a learner whose volume cannot be provisioned is waited for, and nothing is lost": {
 			cluster: slow(3).Learner(3).Launch(3).Member(3, of("fast", "fast")).Member(3, func(m *state.Member) {
-				m.Pod.Waiting = `Unschedulable: storageclass.storage.k8s.io "fast" not found`
-			}), blocked: []string{`ScalingUp: storageclass.storage.k8s.io "fast" not found`, "MovingMember: "}, ensures: []plan.Step{budget(2)},
+				m.Volume.PersistentVolume = ""
+			}), blocked: []string{`ScalingUp: of storage class "fast" yet`, "MovingMember: "}, ensures: []plan.Step{budget(2)},
 		},
 		"which ends the move when the class is edited back": {
 			cluster: slow(3).Spec(class("slow")).Learner(3).Launch(3).Member(3, of("fast", "fast")),

@@ -95,7 +95,7 @@ func learnerProgress(l state.Member) string {
 	if l.Health == state.Healthy {
 		return "it is in sync and about to be promoted"
 	}
-	return "it " + l.Reason
+	return "it " + l.Reason + unbound(l.Volume)
 }
 
 // unwanted says why a learner is not wanted; empty when it is.

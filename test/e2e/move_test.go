@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -123,13 +122,8 @@ func TestAMoveToAStorageClassThatDoesNotExistIsReportedAndEndsWithTheEdit(t *tes
 	ids := c.ids()
 	writing := c.write()
 	c.edit(storageClass("there-is-none"))
-	c.await("waiting until the learner is reported", func(obj *v1alpha1.EtcdCluster) string {
-		for _, m := range obj.Status.Members {
-			if m.Role == v1alpha1.RoleLearner && strings.Contains(ptr.Deref(m.Message, ""), `"there-is-none" not found`) {
-				return framework.HasCondition(obj, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonScalingUp)
-			}
-		}
-		return "no learner with a message: " + framework.ShortStatus(obj)
+	c.await("waiting until it is told what is missing", func(obj *v1alpha1.EtcdCluster) string {
+		return framework.Mentions(obj, v1alpha1.ConditionProgressing, `of storage class "there-is-none" yet`)
 	})
 	t.Log(framework.ShortStatus(c.get()))
 	writing.goesOn()
