@@ -184,6 +184,7 @@ func soonest(a, b time.Duration) time.Duration {
 func (r *EtcdClusterReconciler) forget(req ctrl.Request) {
 	r.Etcd.Retain(req.String(), nil)
 	r.Observer.Forget(req.String())
+	r.Executor.Forget(req.String())
 	r.Expect.Forget(req.NamespacedName)
 	r.Metrics.forget(req.NamespacedName)
 }

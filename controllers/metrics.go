@@ -23,6 +23,8 @@ type Metrics struct {
 	blocked   *prometheus.GaugeVec
 	dbSize    *prometheus.GaugeVec
 	dbInUse   *prometheus.GaugeVec
+	dbQuota   *prometheus.GaugeVec
+	volume    *prometheus.GaugeVec
 	applied   *prometheus.GaugeVec
 	expiry    *prometheus.GaugeVec
 	steps     *prometheus.CounterVec
@@ -50,6 +52,8 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		blocked:   gauge("cluster_blocked", "1 for each reason that the operator waits for.", reason),
 		dbSize:    gauge("member_db_size_bytes", "Size of the member's database file.", member),
 		dbInUse:   gauge("member_db_size_in_use_bytes", "Bytes of the member's database file that hold data.", member),
+		dbQuota:   gauge("member_db_quota_bytes", "Size of the database at which the member stops accepting writes.", member),
+		volume:    gauge("member_volume_size_bytes", "Size of the member's volume.", member),
 		applied:   gauge("member_applied_index", "Raft index that the member has applied.", member),
 		expiry: gauge("certificate_expiry_timestamp_seconds",
 			"When a certificate or certificate authority (peer-ca, client-ca) expires, in seconds since 1970.", certificate),
@@ -88,13 +92,19 @@ func (m *Metrics) observe(c *state.Cluster, blocked []plan.Blocked) {
 	for _, b := range blocked {
 		m.blocked.WithLabelValues(ns, name, b.Reason).Set(1)
 	}
-	for _, g := range []*prometheus.GaugeVec{m.dbSize, m.dbInUse, m.applied, m.expiry} {
+	for _, g := range []*prometheus.GaugeVec{m.dbSize, m.dbInUse, m.dbQuota, m.volume, m.applied, m.expiry} {
 		g.DeletePartialMatch(this)
 	}
 	for certificate, at := range expiries(c.TLS) {
 		m.expiry.WithLabelValues(ns, name, certificate).Set(float64(at.Unix()))
 	}
 	for _, member := range c.Members {
+		if quota := member.Quota(); quota > 0 {
+			m.dbQuota.WithLabelValues(ns, name, member.Name).Set(float64(quota))
+		}
+		if v := member.Volume; v != nil && v.Capacity > 0 {
+			m.volume.WithLabelValues(ns, name, member.Name).Set(float64(v.Capacity))
+		}
 		if p := member.Probe; p.Answered {
 			m.dbSize.WithLabelValues(ns, name, member.Name).Set(float64(p.DBSize))
 			m.dbInUse.WithLabelValues(ns, name, member.Name).Set(float64(p.DBSizeInUse))
@@ -107,6 +117,7 @@ func (m *Metrics) forget(cluster client.ObjectKey) {
 	this := prometheus.Labels{"namespace": cluster.Namespace, "name": cluster.Name}
 	for _, g := range []*prometheus.GaugeVec{
 		m.available, m.voters, m.healthy, m.required, m.wanted, m.paused, m.asleep, m.blocked, m.dbSize, m.dbInUse,
+		m.dbQuota, m.volume,
 		m.applied, m.expiry,
 	} {
 		g.DeletePartialMatch(this)

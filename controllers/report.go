@@ -49,6 +49,8 @@ func newsworthy(c *state.Cluster, s plan.Step) bool {
 		return false
 	}
 	switch s := s.(type) {
+	case plan.ResizeVolumes:
+		return true
 	case plan.PublishCertificate:
 		return s.Renew
 	case plan.SetAuthority:
@@ -59,10 +61,14 @@ func newsworthy(c *state.Cluster, s plan.Step) bool {
 }
 
 func reasonOf(s plan.Step) string {
-	if _, ok := s.(plan.SetAuthority); ok {
+	switch s.(type) {
+	case plan.SetAuthority:
 		return v1alpha1.ReasonRotatingCA
+	case plan.ResizeVolumes:
+		return v1alpha1.ReasonVolumeGrowing
+	default:
+		return v1alpha1.ReasonCertificateRenewing
 	}
-	return v1alpha1.ReasonCertificateRenewing
 }
 
 // note is the step, and why unless the step says so itself.
@@ -112,7 +118,7 @@ func needsPerson(reason string) bool {
 	case v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonOwnershipConflict, v1alpha1.ReasonWrongClusterID,
 		v1alpha1.ReasonMemberLost, v1alpha1.ReasonVolumeWiped, v1alpha1.ReasonUnmanagedMember,
 		v1alpha1.ReasonRolloutNotSupported, v1alpha1.ReasonAuthRequired, v1alpha1.ReasonCertificateProblem,
-		v1alpha1.ReasonActionFailed:
+		v1alpha1.ReasonActionFailed, v1alpha1.ReasonVolumeGrowthRefused, v1alpha1.ReasonVolumeFull:
 		return true
 	default:
 		return false

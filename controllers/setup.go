@@ -83,13 +83,14 @@ func SetupWithManager(mgr ctrl.Manager, pool *etcd.Pool, credentials *etcd.Crede
 	observer := &observe.Observer{
 		Etcd: pool, Now: time.Now, DefaultVersion: opts.DefaultVersion, Nodes: opts.Nodes, Live: mgr.GetAPIReader(),
 		Credentials: credentials, Handshake: etcd.Served, ActivePeers: etcd.ActivePeers,
+		Operations: &etcd.Operations{Now: time.Now, Go: func(f func()) { go f() }, Ended: pool.Wake},
 	}
 	expect := act.NewExpectations(mgr.GetClient(), mgr.GetAPIReader(), time.Now)
 	r := &EtcdClusterReconciler{
 		Client: mgr.GetClient(), Etcd: pool, Observer: observer, Expect: expect,
 		Executor: &act.Executor{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Etcd: pool, Observer: observer, Expect: expect,
-			NewToken: uuid.NewString,
+			Operations: observer.Operations, NewToken: uuid.NewString,
 		},
 		Events:  mgr.GetEventRecorder("quorate"),
 		Metrics: NewMetrics(metrics.Registry),

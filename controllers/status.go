@@ -222,7 +222,8 @@ func degraded(c *state.Cluster, blocked []plan.Blocked) metav1.Condition {
 	for _, b := range blocked {
 		switch b.Reason {
 		case v1alpha1.ReasonMemberLost, v1alpha1.ReasonReplacingMember, v1alpha1.ReasonVolumeWiped, v1alpha1.ReasonAlarm,
-			v1alpha1.ReasonWrongClusterID, v1alpha1.ReasonQuorumLost:
+			v1alpha1.ReasonWrongClusterID, v1alpha1.ReasonQuorumLost, v1alpha1.ReasonVolumeFull,
+			v1alpha1.ReasonVolumeGrowthRefused:
 			cond.Reason, cond.Message = b.Reason, b.Message
 			return cond
 		}
@@ -231,7 +232,7 @@ func degraded(c *state.Cluster, blocked []plan.Blocked) metav1.Condition {
 		cond.Status, cond.Reason, cond.Message = metav1.ConditionFalse, available(c).Reason, available(c).Message
 		return cond
 	}
-	if c.Formed() && !c.AllVotersHealthy() && !onlyStarting(c) {
+	if c.Formed() && !c.AllVotersHealthy() && !onlyStarting(c) && !onlyDefragmented(c) {
 		cond.Reason, cond.Message = v1alpha1.ReasonMemberUnhealthy, unhealthy(c)
 		return cond
 	}
@@ -248,6 +249,16 @@ func degraded(c *state.Cluster, blocked []plan.Blocked) metav1.Condition {
 func onlyStarting(c *state.Cluster) bool {
 	for _, m := range c.Voters() {
 		if m.Health != state.Healthy && (m.Started || m.RecordedStarted()) {
+			return false
+		}
+	}
+	return true
+}
+
+// onlyDefragmented tells that every voter that is not healthy is one that does not answer because it is defragmented.
+func onlyDefragmented(c *state.Cluster) bool {
+	for _, m := range c.Voters() {
+		if m.Health != state.Healthy && !m.Defragmentation.Running {
 			return false
 		}
 	}

@@ -55,4 +55,8 @@ const (
 	ReasonAuthRequired        = "AuthRequired"
 	ReasonRestartingMember    = "RestartingMember"
 	ReasonActionFailed        = "ActionFailed"
+	ReasonVolumeGrowing       = "VolumeGrowing"
+	ReasonVolumeGrowthRefused = "VolumeGrowthRefused"
+	ReasonVolumeFull          = "VolumeFull"
+	ReasonDefragmenting       = "Defragmenting"
 )

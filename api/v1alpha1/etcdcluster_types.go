@@ -104,6 +104,10 @@ type EtcdClusterSpec struct {
 	// +optional
 	Repair *RepairSpec `json:"repair,omitempty"`
 
+	// maintenance says how the members' databases are kept small.
+	// +optional
+	Maintenance *MaintenanceSpec `json:"maintenance,omitempty"`
+
 	// paused stops all changes to the cluster; the status is still reported.
 	// +optional
 	Paused *bool `json:"paused,omitempty"`
@@ -166,13 +170,22 @@ const (
 
 // StorageSpec is where the members keep their data: a volume each (the default), or ephemeral storage.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.ephemeral) || (!has(self.size) && !has(self.storageClassName) && !has(self.reclaimPolicy))",message="storage is either a volume (size, storageClassName, reclaimPolicy) or ephemeral, not both: remove one of them"
-// +kubebuilder:validation:XValidation:rule="has(self.ephemeral) || has(oldSelf.ephemeral) || (has(self.size) && !isQuantity(string(self.size))) || quantity(has(self.size) ? string(self.size) : '8Gi').compareTo(quantity(has(oldSelf.size) ? string(oldSelf.size) : '8Gi')) >= 0",fieldPath=".size",message="storage.size must not shrink (8Gi when not set): Kubernetes cannot shrink a volume; set it back to at least the former size"
+// +kubebuilder:validation:XValidation:rule="!has(self.ephemeral) || (!has(self.size) && !has(self.maxSize) && !has(self.storageClassName) && !has(self.reclaimPolicy))",message="storage is either a volume (size, maxSize, storageClassName, reclaimPolicy) or ephemeral, not both: remove one of them"
+// +kubebuilder:validation:XValidation:rule="!has(self.maxSize) || !isQuantity(string(self.maxSize)) || (has(self.size) && !isQuantity(string(self.size))) || quantity(string(self.maxSize)).compareTo(quantity(has(self.size) ? string(self.size) : '8Gi')) >= 0",fieldPath=".maxSize",message="storage.maxSize must be at least storage.size (8Gi when not set)"
 type StorageSpec struct {
-	// size of each member's volume. Default 8Gi. At least 100Mi.
+	// size of each member's volume. Default 8Gi. At least 100Mi. A larger size expands the volumes of all members while
+	// they run, if their StorageClass allows it. A smaller one shrinks nothing, because Kubernetes cannot; it takes back
+	// an expansion that has not taken place yet.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('100Mi')) >= 0",message="storage.size must be a quantity of at least 100Mi, such as 8Gi: etcd preallocates 64 MiB write-ahead log files"
 	Size *resource.Quantity `json:"size,omitempty"`
+
+	// maxSize lets the operator expand the volumes up to this size, in steps of half the present size and at least 1Gi:
+	// when the data fills 80 % of etcd's quota, when the database takes 60 % of the volume, and when a member stops
+	// because its volume is full. When not set, the volumes have storage.size.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('100Mi')) >= 0",message="storage.maxSize must be a quantity of at least 100Mi, such as 64Gi"
+	MaxSize *resource.Quantity `json:"maxSize,omitempty"`
 
 	// storageClassName of the volumes. When not set, the default StorageClass of the Kubernetes cluster.
 	// +optional

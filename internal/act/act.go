@@ -29,8 +29,12 @@ type Executor struct {
 	Observer *observe.Observer
 	// Expect remembers own writes.
 	Expect *Expectations
+	// Operations run the calls that take minutes.
+	Operations *etcd.Operations
 	// NewToken makes the lineage of a new cluster's tokens, unique for ever.
 	NewToken func() string
+
+	refusals refusals
 }
 
 // Do executes one step on the cluster as it was observed. See Later for errors that are none.
@@ -50,6 +54,10 @@ func (e *Executor) Do(ctx context.Context, c *state.Cluster, step plan.Step) err
 		return e.membership(ctx, c, step)
 	case plan.DisarmAlarm:
 		return e.disarm(ctx, c, s)
+	case plan.ResizeVolumes:
+		return e.resizeVolumes(ctx, w, s)
+	case plan.Defragment, plan.Compact:
+		return e.maintain(ctx, c, step)
 	case plan.ApplyServices:
 		return applyServices(ctx, w, s)
 	case plan.ApplyDisruptionBudget:

@@ -44,5 +44,5 @@ func (c modelClient) Disarm(ctx context.Context, a Alarm) error {
 	})
 }
 
-// errFutureRevision is how etcd refuses to hash up to a revision that it does not have.
+// errFutureRevision is how etcd refuses to hash, read or compact up to a revision that it does not have.
 var errFutureRevision = errors.New("etcdserver: mvcc: required revision is a future revision")

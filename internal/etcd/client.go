@@ -65,6 +65,7 @@ type Status struct {
 	Learner        bool
 	DBSize         int64 // bytes
 	DBSizeInUse    int64 // bytes
+	DBSizeQuota    int64 // bytes; 0 before etcd 3.6, which does not tell it
 	Errors         []string
 	StorageVersion string
 }
@@ -116,6 +117,7 @@ type Client interface {
 	// MoveLeader hands the leadership to another voter, and returns when that one leads. ErrNotLeader unless this member
 	// leads; any other error leaves open who does.
 	MoveLeader(ctx context.Context, to uint64) error
+	Maintenance
 }
 
 // Dialer hands out clients. Client never blocks on the network, the first call does; it fails for a target without an

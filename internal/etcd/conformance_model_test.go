@@ -18,6 +18,7 @@ type modelWorld struct {
 	clock   time.Time
 	model   *etcd.Model
 	volumes map[string]*etcd.DataDir
+	quota   int64 // 0 for etcd's default
 }
 
 func newModelWorld(t *testing.T) *modelWorld {
@@ -43,7 +44,7 @@ func (w *modelWorld) start(name string, existing bool, initial ...string) {
 	w.model.Start(etcd.ProcessConfig{
 		PodUID: name, Name: name, Address: name + ":2379", PeerURL: w.peerURL(name), ClientURL: w.clientURL(name),
 		InitialCluster: strings.Join(pairs, ","), Existing: existing, Token: w.token(), Version: "3.6.16",
-		DataDir: w.volumes[name],
+		DataDir: w.volumes[name], Quota: w.quota,
 	})
 }
 

@@ -33,13 +33,13 @@ func (c *memberClient) HashKV(ctx context.Context, revision int64) (Hash, error)
 	return Hash{Value: r.Hash, Revision: revision, Compacted: r.CompactRevision}, nil
 }
 
-// HashKV of the model: the revision is the number of entries applied, and nothing is ever compacted.
+// HashKV of the model: all members that have applied as much have the same.
 func (c modelClient) HashKV(ctx context.Context, revision int64) (h Hash, err error) {
 	err = c.call(ctx, Call{Method: MethodHashKV}, func(p *process) error {
-		if revision > int64(p.disk.commit) {
+		if revision > p.disk.view.store.revision() {
 			return errFutureRevision
 		}
-		h = Hash{Value: uint32(revision), Revision: revision}
+		h = Hash{Value: uint32(revision), Revision: revision, Compacted: p.disk.view.store.compacted}
 		if c.model.corrupt[p.disk] {
 			h.Value++
 		}

@@ -106,6 +106,7 @@ func (c *memberClient) Status(ctx context.Context) (Status, error) {
 		Learner:        r.IsLearner,
 		DBSize:         r.DbSize,
 		DBSizeInUse:    r.DbSizeInUse,
+		DBSizeQuota:    r.DbSizeQuota,
 		Errors:         r.Errors,
 		StorageVersion: r.StorageVersion,
 	}, nil

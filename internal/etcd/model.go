@@ -116,20 +116,10 @@ func (m *Model) SetAlarms(clusterID uint64, alarms ...Alarm) { m.alarms[clusterI
 // Put writes through the member in the Pod. Without an error the write is acknowledged: it must survive. After an error
 // it may or may not have been stored.
 func (m *Model) Put(podUID, value string) error {
-	p, err := m.serving(podUID)
+	e := &entry{kind: entryPut, value: value}
+	leader, err := m.write(podUID, e, int64(len(value))+modelOverhead)
 	if err != nil {
 		return err
-	}
-	if p.disk.view.isLearner(p.disk.member) {
-		return errNotForLearners
-	}
-	leader := m.leaderFor(p)
-	if leader == nil {
-		return errTimedOut
-	}
-	e := &entry{kind: entryPut, value: value}
-	if !m.propose(leader, e) {
-		return errTimedOut
 	}
 	m.writes = append(m.writes, write{cluster: leader.disk.cluster, index: leader.disk.commit, entry: e})
 	return nil

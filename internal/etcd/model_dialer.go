@@ -159,7 +159,10 @@ func (c modelClient) Status(ctx context.Context) (s Status, err error) {
 		s = Status{
 			ClusterID: d.cluster, MemberID: d.member, Version: p.cfg.Version, Leader: p.lead, Term: d.term,
 			Committed: uint64(d.commit), Applied: uint64(d.commit), Learner: d.view.isLearner(d.member),
-			Revision: int64(d.commit), DBSize: modelDBSize, DBSizeInUse: modelDBSize,
+			Revision: d.view.store.revision(), DBSize: d.file, DBSizeInUse: d.view.store.inUse(),
+		}
+		if p.minor >= 6 {
+			s.DBSizeQuota = p.quota()
 		}
 		if p.minor >= 6 && d.view.minor != 0 {
 			s.StorageVersion = "3." + strconv.Itoa(d.view.minor) + ".0"
@@ -177,9 +180,6 @@ func (c modelClient) Status(ctx context.Context) (s Status, err error) {
 	}
 	return s, nil
 }
-
-// modelDBSize is the size of a new database in bytes; the model stores nothing in it.
-const modelDBSize = 20480
 
 func (c modelClient) Members(ctx context.Context) (list MemberList, err error) {
 	err = c.call(ctx, Call{Method: MethodMembers}, func(p *process) error {

@@ -55,6 +55,7 @@ type disk struct {
 	log             []*entry // entries never change; slices of them are shared between disks and clipped before appending
 	commit          int      // number of entries that are committed and applied
 	view            view
+	file            int64 // size of the database file, in bytes: it shrinks by a defragmentation only
 	destroyed       bool
 }
 
@@ -81,6 +82,7 @@ func (d *disk) upToDate(c *disk) bool {
 func (d *disk) applyTo(commit, maxLearners int) {
 	for ; d.commit < commit; d.commit++ {
 		d.view.apply(d.log[d.commit], maxLearners)
+		d.file = max(d.file, d.view.store.inUse())
 	}
 }
 
@@ -106,6 +108,8 @@ type entryKind uint8
 const (
 	entryNoop entryKind = iota
 	entryPut
+	entryOverwrite
+	entryCompact
 	entryPublish
 	entryVersion
 	entryAdd
@@ -122,6 +126,7 @@ type entry struct {
 	member listed
 	minor  int    // of entryVersion
 	value  string // of entryPut
+	number int64  // of entryOverwrite its size in bytes, of entryCompact the revision
 	err    error  // why applying it was refused, the same on every member
 }
 
@@ -134,11 +139,12 @@ type listed struct {
 	learner   bool
 }
 
-// view is the membership that a member has applied.
+// view is what a member has applied: the membership, and the size of its store.
 type view struct {
 	members []listed // ordered by ID; replaced, never changed in place
 	removed []uint64 // append-only
 	minor   int      // of the cluster version; 0 while it is undecided
+	store   store
 }
 
 func (v *view) find(id uint64) (listed, bool) {
@@ -178,7 +184,11 @@ func (v *view) hasRemoved(id uint64) bool { return slices.Contains(v.removed, id
 
 func (v *view) apply(e *entry, maxLearners int) {
 	switch e.kind {
-	case entryNoop, entryPut:
+	case entryNoop:
+	case entryPut, entryOverwrite:
+		v.store.put(e)
+	case entryCompact:
+		e.err = v.store.compact(e.number)
 	case entryVersion:
 		v.minor = max(v.minor, e.minor)
 	case entryPublish:

@@ -22,7 +22,8 @@ type ProcessConfig struct {
 	Token          string
 	Version        string // of the binary: 3.6.16
 	DataDir        *DataDir
-	MaxLearners    int // --max-learners, the default 1 if 0
+	MaxLearners    int   // --max-learners, the default 1 if 0
+	Quota          int64 // --quota-backend-bytes, the default 2 GiB if 0
 }
 
 // ProcessState is what a container runtime and the metrics port tell of a process.

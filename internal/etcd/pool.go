@@ -36,9 +36,12 @@ func NewPool(opts PoolOptions) *Pool {
 	return &Pool{opts: opts, changes: newChanges(), clusters: map[string]map[string]*memberClient{}}
 }
 
-// Changed names the clusters in which a connection to a member was established or lost. Changes of one cluster that
+// Changed names the clusters in which a connection to a member was established or lost, and those given to Wake. Changes of one cluster that
 // nobody has received yet are told once. The channel is closed by Close.
 func (p *Pool) Changed() <-chan string { return p.changes.out }
+
+// Wake tells of the cluster through Changed, as a change of a connection does.
+func (p *Pool) Wake(cluster string) { p.changes.add(cluster) }
 
 // Client returns the client of the process behind the Pod. It is made anew when the Pod's address or server name is
 // another than before. The error tells why no client can be made; it is never about the network.

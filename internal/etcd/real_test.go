@@ -31,6 +31,23 @@ func TestRealEtcdBehavesAsTheScenarioSays(t *testing.T) {
 	}
 }
 
+func TestRealEtcdFillsUpAsTheScenarioSays(t *testing.T) {
+	for _, minor := range []string{"3.5", "3.6", "3.7"} {
+		t.Run("etcd "+minor, func(t *testing.T) {
+			w := newRealWorld(t, minor)
+			w.quota = conformanceQuota
+			runMaintenance(t, w)
+		})
+	}
+}
+
+func (w *realWorld) overwrite(name string) error {
+	return w.kv(name, func(ctx context.Context, c *clientv3.Client) error {
+		_, err := c.Put(ctx, "large", strings.Repeat("x", largeValue))
+		return err
+	})
+}
+
 func TestARealMembersDeathAndReturnAreTold(t *testing.T) {
 	w := newRealWorld(t, "3.6")
 	told := func(what string) {
@@ -60,6 +77,7 @@ type realWorld struct {
 	processes map[string]*realProcess
 	starts    int
 	acked     []string
+	quota     int64 // 0 for etcd's default
 }
 
 type realProcess struct {
@@ -170,7 +188,7 @@ func (w *realWorld) start(name string, existing bool, initial ...string) {
 		"--listen-client-urls="+w.clientURL(name), "--advertise-client-urls="+w.clientURL(name),
 		"--listen-peer-urls="+w.peerURL(name), "--initial-advertise-peer-urls="+w.peerURL(name),
 		"--initial-cluster="+strings.Join(pairs, ","), "--initial-cluster-state="+state,
-		"--initial-cluster-token="+w.token())
+		"--initial-cluster-token="+w.token(), fmt.Sprintf("--quota-backend-bytes=%d", w.quota))
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	if err := p.cmd.Start(); err != nil {
 		w.t.Fatalf("starting %s: %v", w.binary, err)

@@ -65,6 +65,7 @@ func (o *Observer) ask(ctx context.Context, c *state.Cluster, pods []state.Pod) 
 	case a.complaint():
 		a.askAlarms(ctx, clients[speaker])
 		a.askHashes(ctx, clients)
+		a.askHistory(ctx, c, clients[speaker], a.probes[speaker].Revision)
 	}
 	return a
 }
@@ -143,7 +144,7 @@ func probe(ctx context.Context, client etcd.Client) state.Probe {
 	return state.Probe{
 		Answered: true, ClusterID: s.ClusterID, MemberID: s.MemberID, Version: s.Version, Leader: s.Leader,
 		Term: s.Term, Committed: s.Committed, Applied: s.Applied, Learner: s.Learner, Errors: s.Errors,
-		Revision: s.Revision, DBSize: s.DBSize, DBSizeInUse: s.DBSizeInUse,
+		Revision: s.Revision, DBSize: s.DBSize, DBSizeInUse: s.DBSizeInUse, Quota: s.DBSizeQuota,
 	}
 }
 

@@ -42,6 +42,9 @@ type Observer struct {
 	// ActivePeers tells from which suspects the leader hears; see etcd.ActivePeers.
 	ActivePeers func(ctx context.Context, q etcd.PeersQuestion) (map[uint64]bool, error)
 
+	// Operations remember the long calls that go on in the background.
+	Operations *etcd.Operations
+
 	served    servedCertificates
 	published published
 }
@@ -61,6 +64,7 @@ func (o *Observer) Observe(
 	}
 	answers := o.ask(ctx, c, objects.pods)
 	join(c, objects, answers)
+	o.recallOperations(c)
 	o.readServed(ctx, c)
 	if err := o.lookForHidden(ctx, c); err != nil {
 		return nil, err

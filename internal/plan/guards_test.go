@@ -116,7 +116,7 @@ func TestAlarms(t *testing.T) {
 	alarm := func(kind string) func(*state.Cluster) {
 		return func(c *state.Cluster) { c.Etcd.Alarms = []state.Alarm{{Type: kind, Member: "demo-1"}} }
 	}
-	const full = "Alarm: demo-1 has reached its quota and etcd accepts no writes: compact and defragment"
+	const full = "Alarm: demo-1 has reached its quota and etcd accepts no writes: "
 	const corrupt = "Alarm: etcd reports CORRUPT for demo-1: nothing is removed or added"
 	scenarios{
 		"NOSPACE stops a scale-up": {

@@ -173,3 +173,5 @@ func TestAtRestThereIsNothingToDo(t *testing.T) {
 	}
 	rows.run(t)
 }
+
+func diffOf(want, got plan.Step) string { return cmp.Diff(want, got) }

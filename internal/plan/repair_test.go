@@ -297,7 +297,8 @@ func TestAMemberThatCrashesOnItsOwnData(t *testing.T) {
 			cluster: crashed(crash, func(p *state.Pod) { p.Running, p.Waiting = true, "" }), blocked: waits,
 		},
 		"is not for a full volume": {
-			cluster: crashed("panic: write /var/lib/etcd/member/snap/db: no space left on device"), blocked: waits,
+			cluster: crashed("panic: write /var/lib/etcd/member/snap/db: no space left on device"),
+			blocked: append([]string{"VolumeFull: demo-1 stopped because its volume is full: raise storage.size"}, waits...),
 		},
 		"is not for a file that it may not read": {cluster: crashed("open db: permission denied"), blocked: waits},
 		"is not for a certificate":               {cluster: crashed("tls: failed to find any PEM data"), blocked: waits},

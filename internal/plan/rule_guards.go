@@ -215,20 +215,10 @@ func sick(c *state.Cluster) string {
 	return strings.Join(list, "; ")
 }
 
-// alarms stops changes of the membership while etcd raises an alarm.
+// alarms stops changes of the membership while etcd raises an alarm, other than that of a full quota.
 func alarms(w *walk) {
 	for _, a := range w.c.Etcd.Alarms {
-		switch a.Type {
-		case "NOSPACE":
-			if slices.ContainsFunc(w.c.Members, func(m state.Member) bool { return corrupt(w.c, m) }) {
-				// etcd compacts nothing before that is settled (server/etcdserver/apply/corrupt.go, Compaction).
-				w.block(0, v1alpha1.ReasonAlarm, a.Member+" has reached its quota: that can be mended once the member with "+
-					"corrupt data is replaced; disarm no alarm before")
-				continue
-			}
-			w.block(membership, v1alpha1.ReasonAlarm, fmt.Sprintf("%s has reached its quota and etcd accepts no writes: "+
-				"compact and defragment, then run etcdctl alarm disarm", a.Member))
-		default:
+		if a.Type != alarmNoSpace {
 			w.corruption(a)
 		}
 	}

@@ -287,7 +287,8 @@ func Irreversible(s Step) bool {
 	switch s := s.(type) {
 	case SetAuthority:
 		return s.Change == SwitchAuthority || s.Change == FinishRotation
-	case CreateLatch, RestartBootstrap, RestoreLatch, RemoveMember, DeleteVolume, DeletePod, RecordRetired, DisarmAlarm:
+	case CreateLatch, RestartBootstrap, RestoreLatch, RemoveMember, DeleteVolume, DeletePod, RecordRetired, DisarmAlarm,
+		Defragment, Compact:
 		return true
 	default:
 		return false

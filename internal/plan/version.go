@@ -45,9 +45,15 @@ func runningVersion(c *state.Cluster) string {
 	return lowest
 }
 
-// desiredTemplate is what the member's Pod would record if it were created now.
+// desiredTemplate is what the member's Pod would record if it were created now. A Pod of a release that did not record
+// the size of the volumes is as good as one that does, as long as its quota is the one that follows from it.
 func desiredTemplate(c *state.Cluster, m state.Member) string {
-	return resources.Applied(c.Object, versionFor(c, m))
+	size := quotaSize(c)
+	if m.Pod != nil && resources.RecordedVolumeSize(m.Pod.Applied) == 0 &&
+		(m.Pod.Quota == 0 || m.Pod.Quota == resources.QuotaBackendBytes(c.Object, size)) {
+		return resources.Applied(c.Object, versionFor(c, m))
+	}
+	return resources.AppliedOn(c.Object, versionFor(c, m), size)
 }
 
 // minor of a version: "3.6" of "3.6.16".

@@ -18,11 +18,33 @@ type appliedSpec struct {
 	Etcd        *v1alpha1.EtcdOptions      `json:"etcd,omitempty"`
 	PodTemplate *v1alpha1.PodTemplate      `json:"podTemplate,omitempty"`
 	Ephemeral   *v1alpha1.EphemeralStorage `json:"ephemeral,omitempty"`
+	// VolumeSize in bytes is what the quota follows from, where the spec gives none.
+	VolumeSize int64 `json:"volumeSize,omitempty"`
 }
 
 // Applied renders the part of the spec that shapes a member Pod of the version as canonical JSON: equal wishes give
 // equal strings, whatever the notation of a quantity, the order of flags, or an empty struct in place of none.
-func Applied(c *v1alpha1.EtcdCluster, version string) string {
+func Applied(c *v1alpha1.EtcdCluster, version string) string { return applied(c, version, 0) }
+
+// AppliedOn is Applied for members with volumes of so many bytes, from which their quota follows unless the spec gives
+// one. The size and not the quota is in it: another default rule, in a later operator, restarts no member.
+func AppliedOn(c *v1alpha1.EtcdCluster, version string, volumeSize int64) string {
+	if !DerivesQuota(c) {
+		volumeSize = 0
+	}
+	return applied(c, version, volumeSize)
+}
+
+// RecordedVolumeSize is the size of the volumes, in bytes, in what a Pod was rendered from; 0 when it is not in it.
+func RecordedVolumeSize(applied string) int64 {
+	var a appliedSpec
+	if err := json.Unmarshal([]byte(applied), &a); err != nil {
+		return 0
+	}
+	return a.VolumeSize
+}
+
+func applied(c *v1alpha1.EtcdCluster, version string, volumeSize int64) string {
 	spec := c.Spec.DeepCopy()
 	if spec.Etcd != nil {
 		slices.SortFunc(spec.Etcd.ExtraArgs, func(a, b v1alpha1.ExtraArg) int {
@@ -38,6 +60,7 @@ func Applied(c *v1alpha1.EtcdCluster, version string) string {
 		Etcd:        orNil(spec.Etcd),
 		PodTemplate: orNil(spec.PodTemplate),
 		Ephemeral:   spec.Storage.Ephemeral,
+		VolumeSize:  volumeSize,
 	})
 	if err != nil {
 		// Only unsupported Go types fail to marshal, and the API has none.

@@ -17,20 +17,21 @@ const (
 	unlimitedQuota int64 = 2 << 30
 )
 
-// QuotaBackendBytes is the database size at which etcd stops accepting writes: the spec's, or 40 % of the storage, at
-// most 8 GiB. The rest is for the copy that a defragmentation or a snapshot makes, and for the write-ahead log.
-func QuotaBackendBytes(c *v1alpha1.EtcdCluster) int64 {
+// QuotaBackendBytes is the database size at which etcd stops accepting writes: the spec's, or 40 % of the volume, which
+// has volumeSize bytes, or of the limit of ephemeral storage; at most 8 GiB. The rest is for the copy that a
+// defragmentation or a snapshot makes, and for the write-ahead log. Another rule would restart the members of every
+// cluster as soon as its volumes grow: what a Pod was rendered from is the size, not the quota; see Applied.
+func QuotaBackendBytes(c *v1alpha1.EtcdCluster, volumeSize int64) int64 {
 	if e := c.Spec.Etcd; e != nil && e.QuotaBackendBytes != nil {
 		return e.QuotaBackendBytes.Value()
 	}
-	storage := StorageSize(c)
 	if e := c.Spec.Storage.Ephemeral; e != nil {
 		if e.SizeLimit == nil {
 			return unlimitedQuota
 		}
-		storage = *e.SizeLimit
+		volumeSize = e.SizeLimit.Value()
 	}
-	return min(maxDefaultQuota, storage.Value()/5*2)
+	return min(maxDefaultQuota, volumeSize/5*2)
 }
 
 func milliseconds(d *metav1.Duration) string {

@@ -12,6 +12,8 @@ import (
 	"github.com/quorate/quorate/internal/state"
 )
 
+const flagQuota = "quota-backend-bytes"
+
 // minor is an etcd minor that the flag table knows, in ascending order.
 type minor int
 
@@ -90,8 +92,8 @@ func identityFlags() []memberFlag {
 
 func serverFlags() []memberFlag {
 	return []memberFlag{
-		{always("quota-backend-bytes"), func(r rendering) string {
-			return strconv.FormatInt(QuotaBackendBytes(r.cluster), 10)
+		{always(flagQuota), func(r rendering) string {
+			return strconv.FormatInt(QuotaBackendBytes(r.cluster, quotaSize(r.cluster, r.incarnation)), 10)
 		}},
 		// Explicit, because 3.5 defaults to 100000, which costs memory and makes joining slow.
 		{always("snapshot-count"), func(r rendering) string {

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/quorate/quorate/api/v1alpha1"
+	"github.com/quorate/quorate/internal/state"
 )
 
 // argsOf is the command line of slot 0, without those of TLS and the flags that are the same for every spec and minor.
@@ -142,7 +143,7 @@ func TestQuota(t *testing.T) {
 		"ephemeral without a limit":              {cluster(ephemeral(v1alpha1.EphemeralDisk, "")), 2 << 30},
 		"given, above what would be the default": {cluster(ephemeral(v1alpha1.EphemeralDisk, "5Gi"), given), 3 << 30},
 	} {
-		if got := QuotaBackendBytes(tc.cluster); got != tc.want {
+		if got := QuotaBackendBytes(tc.cluster, quotaSize(tc.cluster, state.Incarnation{})); got != tc.want {
 			t.Errorf("%s: quota is %d, want %d", name, got, tc.want)
 		}
 	}

@@ -73,6 +73,8 @@ const (
 	AnnotationRetired = "quorate.dev/retired"
 	// AnnotationEvidence on a volume tells that its data is corrupt: it is kept for people to look at.
 	AnnotationEvidence = "quorate.dev/evidence"
+	// AnnotationGrownFull is when the operator last had the claim's volume expanded because it was full.
+	AnnotationGrownFull = "quorate.dev/grown-full"
 	// AnnotationCertificates on a Pod is the revision of the certificates that its kubelet was told to bring.
 	AnnotationCertificates = "quorate.dev/certificates"
 	// AnnotationApplied is the part of the spec that a Pod was last rendered from; see Applied.

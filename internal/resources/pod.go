@@ -75,7 +75,7 @@ func podMetadata(c *v1alpha1.EtcdCluster, i state.Incarnation) metav1.ObjectMeta
 			AnnotationMemberID:   FormatID(i.MemberID),
 			AnnotationPeerURL:    i.PeerURL,
 			AnnotationVersion:    i.Version,
-			AnnotationApplied:    Applied(c, i.Version),
+			AnnotationApplied:    AppliedOn(c, i.Version, quotaSize(c, i)),
 		}),
 	}
 }

@@ -2,6 +2,8 @@ package resources
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -39,6 +41,7 @@ func ParsePod(cluster string, pod *corev1.Pod) (state.Pod, error) {
 		Ready:           ready(pod),
 		NotReadySince:   notReadySince(pod),
 		Pinned:          pinnedNode(pod.Spec.Affinity),
+		Quota:           renderedQuota(pod),
 	}
 	if r.values[AnnotationSealedAfter] != "" {
 		p.SealedAfter = int(r.positive(AnnotationSealedAfter))
@@ -167,4 +170,17 @@ func claimName(pod *corev1.Pod) string {
 		}
 	}
 	return ""
+}
+
+// renderedQuota is the quota on the command line of the member; 0 when it has none.
+func renderedQuota(pod *corev1.Pod) int64 {
+	for _, container := range pod.Spec.Containers {
+		for _, arg := range container.Args {
+			value, found := strings.CutPrefix(arg, "--"+flagQuota+"=")
+			if n, err := strconv.ParseInt(value, 10, 64); found && container.Name == EtcdContainer && err == nil {
+				return n
+			}
+		}
+	}
+	return 0
 }

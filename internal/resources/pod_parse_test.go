@@ -22,7 +22,7 @@ func TestPodRoundTrip(t *testing.T) {
 		Name: "demo-1", UID: "uid", ResourceVersion: "7", Owner: testUID, Slot: 1, Generation: 1, MemberID: i.MemberID,
 		Token: testToken, Size: 3,
 		Volume: VolumeName("demo", 1, i.MemberID), InitialCluster: i.BootstrapList, Voter: true,
-		Applied: Applied(c, "3.6.16"), Version: "3.6.16", Created: at.Time,
+		Applied: AppliedOn(c, "3.6.16", 8<<30), Version: "3.6.16", Quota: 3435973836, Created: at.Time,
 	}
 	etcdContainer := func(s corev1.ContainerStatus) []corev1.ContainerStatus {
 		s.Name = EtcdContainer

@@ -15,6 +15,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/quorate/quorate/api/v1alpha1"
+	"github.com/quorate/quorate/internal/window"
 )
 
 // findings are what is wrong with a spec, one sentence each.
@@ -48,6 +49,12 @@ func Validate(c *v1alpha1.EtcdCluster, version string) []string {
 	}
 	f.podSpec(podTemplateSpec(c))
 	f.memoryMedium(c)
+	if m := c.Spec.Maintenance; m != nil {
+		// Any time does, to find schedules that name no time at all.
+		if _, err := window.Parse(m.Window, time.Unix(0, 0)); err != nil {
+			f.addf("spec.maintenance.window", "is refused: %s", err)
+		}
+	}
 	return f
 }
 

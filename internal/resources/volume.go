@@ -39,7 +39,7 @@ func Volume(c *v1alpha1.EtcdCluster, i state.Incarnation) *corev1.PersistentVolu
 			AccessModes:      []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
 			StorageClassName: c.Spec.Storage.StorageClassName,
 			Resources: corev1.VolumeResourceRequirements{
-				Requests: corev1.ResourceList{corev1.ResourceStorage: StorageSize(c)},
+				Requests: corev1.ResourceList{corev1.ResourceStorage: VolumeRequest(c, i)},
 			},
 		},
 	}
@@ -100,6 +100,8 @@ func ParseVolume(cluster string, pvc *corev1.PersistentVolumeClaim) (state.Volum
 		StorageClass:             r.values[AnnotationStorageClass],
 		ActualStorageClass:       ptr.Deref(pvc.Spec.StorageClassName, ""),
 	}
+	readSize(pvc, &v)
+	v.Growth.At = r.time(AnnotationGrownFull)
 	if r.values[AnnotationClusterID] != "" {
 		v.ClusterID = r.id(AnnotationClusterID)
 	}

@@ -136,3 +136,15 @@ func (w *world) activePeers(_ context.Context, q etcd.PeersQuestion) (map[uint64
 	}
 	return nil, fmt.Errorf("metrics at %s: nobody answers", q.Address)
 }
+
+func (c exclusiveClient) Compacted(ctx context.Context, revision int64) (bool, error) {
+	return read(c, func() (bool, error) { return c.client.Compacted(ctx, revision) })
+}
+
+func (c exclusiveClient) Compact(ctx context.Context, revision int64) error {
+	return c.change(func() error { return c.client.Compact(ctx, revision) })
+}
+
+func (c exclusiveClient) Defragment(ctx context.Context, dbSize int64) error {
+	return c.change(func() error { return c.client.Defragment(ctx, dbSize) })
+}

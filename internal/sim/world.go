@@ -151,12 +151,14 @@ func (w *world) restart(i int) {
 	observer := &observe.Observer{
 		Etcd: dialer, Now: clock, DefaultVersion: "3.6.16", Nodes: true, Live: live,
 		Credentials: op.credentials, Handshake: w.served, ActivePeers: w.activePeers,
+		Operations: &etcd.Operations{Now: clock, Go: func(f func()) { f() }, Ended: func(string) {}},
 	}
 	expect := act.NewExpectations(op.cache.view, live, clock)
 	op.reconciler = &controllers.EtcdClusterReconciler{
 		Client: c, Etcd: dialer, Observer: observer, Expect: expect,
 		Executor: &act.Executor{
 			Client: c, Live: live, Etcd: dialer, Observer: observer, Expect: expect, NewToken: w.newToken,
+			Operations: observer.Operations,
 		},
 		Events:  silent{},
 		Metrics: w.metrics,

@@ -53,6 +53,10 @@ type Etcd struct {
 	Leader uint64
 	// Alarms that are raised.
 	Alarms []Alarm
+	// History is asked for only while the quota is reached and the spec allows a compaction.
+	History History
+	// Compaction is what the operator remembers of its last one.
+	Compaction Operation
 	// Foreign are listed members whose peer URL is none of the cluster's slots: somebody else added or moved them.
 	Foreign []ForeignMember
 	// WrongClusterID names members that answered with another cluster's ID.

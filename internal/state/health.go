@@ -38,6 +38,8 @@ func (c *Cluster) judge(m *Member, committed uint64) (Health, string) {
 		return Unhealthy, "has no Pod"
 	case m.Pod.Terminating:
 		return Unhealthy, "its Pod is being deleted"
+	case !p.Answered && m.Defragmentation.Running:
+		return Unknown, "is being defragmented and does not answer meanwhile"
 	case !p.Answered && m.Pod.Ready:
 		return Unknown, "cannot be reached although its Pod is ready: " + p.Err
 	case !p.Answered && m.Peer == PeerActive && m.Pod.Running:

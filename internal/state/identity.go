@@ -77,6 +77,10 @@ type Incarnation struct {
 	Version string
 	// Surge tells that the member is added beyond the wanted number of voters, to stand in for members that are moved.
 	Surge bool
+	// VolumeSize is what the incarnation's claim asks for when it is made, and QuotaSize the volume size from which the
+	// default quota of its database follows, both in bytes; 0 stands for what the spec says.
+	VolumeSize int64
+	QuotaSize  int64
 }
 
 // Start is how a Pod starts its etcd.

@@ -34,6 +34,8 @@ type Member struct {
 	Peer Peer
 	// Hash of its data; nil unless it was asked for, because an alarm says that a member's data is corrupt.
 	Hash *Hash
+	// Defragmentation is what the operator remembers of the last one of the process in Pod.
+	Defragmentation Operation
 	// Health is the verdict over Probe and Pod.
 	Health Health
 	// Reason tells why the member is not healthy, in a sentence part.
@@ -97,9 +99,10 @@ type Probe struct {
 	// Revision is the latest of its data.
 	Revision int64
 	Learner  bool
-	// DBSize and DBSizeInUse in bytes.
+	// DBSize, DBSizeInUse and Quota in bytes. Quota is 0 before etcd 3.6, which does not tell it.
 	DBSize      int64
 	DBSizeInUse int64
+	Quota       int64
 	Errors      []string
 	// Err tells why it did not answer.
 	Err string
@@ -141,8 +144,9 @@ type Pod struct {
 	Certificates string
 	// Applied is the part of the spec that it was last rendered from.
 	Applied string
-	// Version of etcd that it was rendered with.
+	// Version of etcd that it was rendered with, and the quota of its database in bytes; 0 when it has none.
 	Version string
+	Quota   int64
 	IP      string
 	Node    string
 	// Created is when Kubernetes accepted it.
@@ -221,6 +225,12 @@ type Volume struct {
 	// default class, for example, or what an admission webhook has made of it.
 	StorageClass       string
 	ActualStorageClass string
+	// Request is the size that the claim asks for, and Capacity what its volume has, both in bytes. Capacity is 0 before
+	// it has a volume.
+	Request  int64
+	Capacity int64
+	// Growth is how Kubernetes expands the volume.
+	Growth Growth
 }
 
 // Foreign tells that the claim is bound to another volume than it recorded: its data is not this incarnation's.

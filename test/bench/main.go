@@ -165,7 +165,7 @@ func (o options) manifest(namespace, name string, now time.Time) (manifest, erro
 	c := o.cluster(namespace, name, 1)
 	m := manifest{
 		Namespace: namespace, Cluster: name, Version: o.version, Size: o.size.String(),
-		Quota: resources.QuotaBackendBytes(c),
+		Quota: resources.QuotaBackendBytes(c, o.size.Value()),
 	}
 	if !o.tls {
 		return m, nil

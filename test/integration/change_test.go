@@ -16,7 +16,6 @@ type changeCase struct {
 const (
 	wantSameKind   = "a cluster cannot be moved between a volume and ephemeral storage"
 	wantSameMedium = "the medium of an ephemeral cluster cannot be changed"
-	wantNoShrink   = "storage.size must not shrink (8Gi when not set)"
 )
 
 func refusedChanges() []changeCase {
@@ -33,11 +32,6 @@ func refusedChanges() []changeCase {
 			`{storage: {ephemeral: {medium: Memory}}}`, `{storage: {ephemeral: {medium: Disk}}}`, wantSameMedium},
 		{"from memory to the default medium",
 			`{storage: {ephemeral: {medium: Memory}}}`, `{storage: {ephemeral: {}}}`, wantSameMedium},
-		{"a smaller volume", `{storage: {size: 10Gi}}`, `{storage: {size: 9Gi}}`, wantNoShrink},
-		{"a volume smaller by a byte", `{storage: {size: 1Gi}}`, `{storage: {size: 1073741823}}`, wantNoShrink},
-		{"a volume smaller by its unit", `{storage: {size: 1Gi}}`, `{storage: {size: 1G}}`, wantNoShrink},
-		{"a volume smaller than the default one", `{}`, `{storage: {size: 4Gi}}`, wantNoShrink},
-		{"back to the default volume from a larger one", `{storage: {size: 10Gi}}`, `{}`, wantNoShrink},
 	}
 }
 
@@ -48,6 +42,11 @@ func acceptedChanges() []changeCase {
 		{name: "the default volume by its name", from: `{}`, to: `{storage: {size: 8Gi}}`},
 		{name: "the default volume without its name", from: `{storage: {size: 8Gi}}`, to: `{}`},
 		{name: "a larger volume", from: `{storage: {size: 10Gi}}`, to: `{storage: {size: 20Gi}}`},
+		// It takes back an expansion that cannot take place; nothing is shrunk.
+		{name: "a smaller volume", from: `{storage: {size: 10Gi}}`, to: `{storage: {size: 9Gi}}`},
+		{name: "back to the default volume from a larger one", from: `{storage: {size: 10Gi}}`, to: `{}`},
+		{name: "automatic growth", from: `{}`, to: `{storage: {maxSize: 64Gi}}`},
+		{name: "no automatic growth any more", from: `{storage: {maxSize: 64Gi}}`, to: `{}`},
 		{name: "from a small volume to the default one", from: `{storage: {size: 1Gi}}`, to: `{}`},
 		{name: "the default medium by its name",
 			from: `{storage: {ephemeral: {}}}`, to: `{storage: {ephemeral: {medium: Disk}}}`},

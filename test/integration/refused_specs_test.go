@@ -14,7 +14,10 @@ const (
 	wantDuration   = "this flag takes a duration"
 	wantNumber     = "this flag takes a whole number"
 	wantVolume     = "a cluster with ephemeral storage cannot be hibernated"
-	wantOneMedium  = "storage is either a volume (size, storageClassName, reclaimPolicy) or ephemeral, not both"
+	wantOneMedium  = "storage is either a volume (size, maxSize, storageClassName, reclaimPolicy) or ephemeral, not both"
+	wantMaxSize    = "storage.maxSize must be at least storage.size (8Gi when not set)"
+	wantSchedule   = "schedule must have five fields as in cron"
+	wantWindow     = "duration must be between 1m and 168h"
 	wantElection   = "electionTimeout (1s when not set) must be at least 5 times heartbeatInterval (100ms when not set)"
 	wantQuota      = "quotaBackendBytes must not be above storage.size (8Gi when not set)"
 	wantQuotaLimit = "quotaBackendBytes must not be above storage.ephemeral.sizeLimit"
@@ -23,6 +26,10 @@ const (
 	wantImageName  = "repository must be an image name without tag and digest"
 	wantDigest     = "digest must be 'sha256:' and 64 lower-case hexadecimal digits"
 )
+
+func maintenanceWindow(schedule, duration string) string {
+	return fmt.Sprintf(`{maintenance: {window: {schedule: "%s", duration: %s}}}`, schedule, duration)
+}
 
 func refusedSpecs() []specCase {
 	cases := []specCase{
@@ -48,6 +55,20 @@ func refusedSpecs() []specCase {
 		{"a major that is not known yet", `{version: 4.0.0}`, wantSupported},
 		{"a patch number with a leading zero", `{version: 3.6.016}`, wantSupported},
 		{"a volume and ephemeral storage", `{storage: {size: 8Gi, ephemeral: {}}}`, wantOneMedium},
+		{"automatic growth of ephemeral storage", `{storage: {maxSize: 16Gi, ephemeral: {}}}`, wantOneMedium},
+		{"automatic growth to less than there is", `{storage: {size: 16Gi, maxSize: 15Gi}}`, wantMaxSize},
+		{"automatic growth to less than the default", `{storage: {maxSize: 7Gi}}`, wantMaxSize},
+		{"automatic growth to something else than a size", `{storage: {maxSize: much}}`, "quantities must match"},
+		{"a maintenance window without a minute", maintenanceWindow("3 * * 6", "2h"), wantSchedule},
+		{"a time zone in the schedule", maintenanceWindow("TZ=UTC 0 3 * * 6", "2h"), wantSchedule},
+		{"a maintenance window of no time", maintenanceWindow("0 3 * * 6", "0s"), wantWindow},
+		{"a maintenance window of weeks", maintenanceWindow("0 3 * * 6", "169h"), wantWindow},
+		{"a maintenance window that never closes", `{maintenance: {window: {schedule: "0 3 * * 6"}}}`, "duration"},
+		{"a compaction that keeps nothing", `{maintenance: {keepRevisions: 0}}`, "greater than or equal to 1"},
+		{"defragmentation of what is hardly fragmented",
+			`{maintenance: {defragmentation: {unusedPercent: 5}}}`, "greater than or equal to 10"},
+		{"defragmentation for nothing",
+			`{maintenance: {defragmentation: {minUnused: 0}}}`, "minUnused must be a quantity above 0"},
 		{"a storage class and ephemeral storage", `{storage: {storageClassName: ssd, ephemeral: {}}}`, wantOneMedium},
 		{"a reclaim policy and ephemeral storage", `{storage: {reclaimPolicy: Delete, ephemeral: {}}}`, wantOneMedium},
 		{"hibernation of data that lies in the Pods", `{hibernated: true, storage: {ephemeral: {}}}`, wantVolume},

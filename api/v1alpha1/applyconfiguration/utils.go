@@ -22,6 +22,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.CertManagerTLSApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ClientServiceSpec"):
 		return &apiv1alpha1.ClientServiceSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Defragmentation"):
+		return &apiv1alpha1.DefragmentationApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EphemeralStorage"):
 		return &apiv1alpha1.EphemeralStorageApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EtcdCluster"):
@@ -38,6 +40,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.ImageSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("IssuerReference"):
 		return &apiv1alpha1.IssuerReferenceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("MaintenanceSpec"):
+		return &apiv1alpha1.MaintenanceSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("MaintenanceWindow"):
+		return &apiv1alpha1.MaintenanceWindowApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("MemberStatus"):
 		return &apiv1alpha1.MemberStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("NetworkPolicySpec"):

@@ -62,6 +62,23 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: type
       type:
         namedType: io.k8s.api.core.v1.ServiceType
+- name: com.github.quorate.quorate.api.v1alpha1.Defragmentation
+  map:
+    fields:
+    - name: minUnused
+      type:
+        namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+    - name: mode
+      type:
+        namedType: com.github.quorate.quorate.api.v1alpha1.DefragmentationMode
+    - name: singleMember
+      type:
+        scalar: boolean
+    - name: unusedPercent
+      type:
+        scalar: numeric
+- name: com.github.quorate.quorate.api.v1alpha1.DefragmentationMode
+  scalar: string
 - name: com.github.quorate.quorate.api.v1alpha1.EphemeralMedium
   scalar: string
 - name: com.github.quorate.quorate.api.v1alpha1.EphemeralStorage
@@ -106,6 +123,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: image
       type:
         namedType: com.github.quorate.quorate.api.v1alpha1.ImageSpec
+    - name: maintenance
+      type:
+        namedType: com.github.quorate.quorate.api.v1alpha1.MaintenanceSpec
     - name: networkPolicy
       type:
         namedType: com.github.quorate.quorate.api.v1alpha1.NetworkPolicySpec
@@ -249,6 +269,33 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
     - name: name
+      type:
+        scalar: string
+- name: com.github.quorate.quorate.api.v1alpha1.MaintenanceSpec
+  map:
+    fields:
+    - name: compactOnNoSpace
+      type:
+        scalar: boolean
+    - name: defragmentation
+      type:
+        namedType: com.github.quorate.quorate.api.v1alpha1.Defragmentation
+    - name: keepRevisions
+      type:
+        scalar: numeric
+    - name: window
+      type:
+        namedType: com.github.quorate.quorate.api.v1alpha1.MaintenanceWindow
+- name: com.github.quorate.quorate.api.v1alpha1.MaintenanceWindow
+  map:
+    fields:
+    - name: duration
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+    - name: schedule
+      type:
+        scalar: string
+    - name: timeZone
       type:
         scalar: string
 - name: com.github.quorate.quorate.api.v1alpha1.MemberHealth
@@ -415,6 +462,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: ephemeral
       type:
         namedType: com.github.quorate.quorate.api.v1alpha1.EphemeralStorage
+    - name: maxSize
+      type:
+        namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
     - name: reclaimPolicy
       type:
         namedType: com.github.quorate.quorate.api.v1alpha1.ReclaimPolicy

@@ -1,4 +1,4 @@
-// Command volume-provisioner provisions local XFS volumes for the PersistentVolumeClaims of the local Kubernetes.
+// Command volume-provisioner provisions and expands local XFS volumes for the PersistentVolumeClaims of the local Kubernetes.
 package main
 
 import (
@@ -51,6 +51,9 @@ func run(ctx context.Context, kubeconfig string, store volume.Store) error {
 		controller.RateLimiter(workqueue.NewTypedItemExponentialFailureRateLimiter[string](
 			100*time.Millisecond, 5*time.Second)),
 	)
+	resizer := &storage.Resizer{Client: client, Grow: store.Grow}
+	resized := make(chan error, 1)
+	go func() { resized <- resizer.Run(ctx) }()
 	provisioner.Run(ctx)
-	return nil
+	return <-resized
 }

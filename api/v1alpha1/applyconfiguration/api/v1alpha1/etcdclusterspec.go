@@ -29,6 +29,8 @@ type EtcdClusterSpecApplyConfiguration struct {
 	ClientService *ClientServiceSpecApplyConfiguration `json:"clientService,omitempty"`
 	// repair says how lost members are replaced. When not set, they are replaced by themselves.
 	Repair *RepairSpecApplyConfiguration `json:"repair,omitempty"`
+	// maintenance says how the members' databases are kept small.
+	Maintenance *MaintenanceSpecApplyConfiguration `json:"maintenance,omitempty"`
 	// paused stops all changes to the cluster; the status is still reported.
 	Paused *bool `json:"paused,omitempty"`
 	// hibernated stops the member Pods and keeps the volumes, the Services and the certificates. When it is false or
@@ -119,6 +121,14 @@ func (b *EtcdClusterSpecApplyConfiguration) WithClientService(value *ClientServi
 // If called multiple times, the Repair field is set to the value of the last call.
 func (b *EtcdClusterSpecApplyConfiguration) WithRepair(value *RepairSpecApplyConfiguration) *EtcdClusterSpecApplyConfiguration {
 	b.Repair = value
+	return b
+}
+
+// WithMaintenance sets the Maintenance field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Maintenance field is set to the value of the last call.
+func (b *EtcdClusterSpecApplyConfiguration) WithMaintenance(value *MaintenanceSpecApplyConfiguration) *EtcdClusterSpecApplyConfiguration {
+	b.Maintenance = value
 	return b
 }
 

@@ -12,8 +12,14 @@ import (
 //
 // StorageSpec is where the members keep their data: a volume each (the default), or ephemeral storage.
 type StorageSpecApplyConfiguration struct {
-	// size of each member's volume. Default 8Gi. At least 100Mi.
+	// size of each member's volume. Default 8Gi. At least 100Mi. A larger size expands the volumes of all members while
+	// they run, if their StorageClass allows it. A smaller one shrinks nothing, because Kubernetes cannot; it takes back
+	// an expansion that has not taken place yet.
 	Size *resource.Quantity `json:"size,omitempty"`
+	// maxSize lets the operator expand the volumes up to this size, in steps of half the present size and at least 1Gi:
+	// when the data fills 80 % of etcd's quota, when the database takes 60 % of the volume, and when a member stops
+	// because its volume is full. When not set, the volumes have storage.size.
+	MaxSize *resource.Quantity `json:"maxSize,omitempty"`
 	// storageClassName of the volumes. When not set, the default StorageClass of the Kubernetes cluster.
 	StorageClassName *string `json:"storageClassName,omitempty"`
 	// reclaimPolicy says what happens to the volumes when the EtcdCluster is deleted: Retain or Delete. Default Retain.
@@ -34,6 +40,14 @@ func StorageSpec() *StorageSpecApplyConfiguration {
 // If called multiple times, the Size field is set to the value of the last call.
 func (b *StorageSpecApplyConfiguration) WithSize(value resource.Quantity) *StorageSpecApplyConfiguration {
 	b.Size = &value
+	return b
+}
+
+// WithMaxSize sets the MaxSize field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MaxSize field is set to the value of the last call.
+func (b *StorageSpecApplyConfiguration) WithMaxSize(value resource.Quantity) *StorageSpecApplyConfiguration {
+	b.MaxSize = &value
 	return b
 }
 
