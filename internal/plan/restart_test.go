@@ -93,6 +93,12 @@ func TestMembersRestartOneAtATime(t *testing.T) {
 			cluster: ready().With(node("node-2", state.Node{})), pending: pending,
 			blocked: []string{waits("demo-2", "its node node-2 is not ready, so that it would not come back"), all},
 		},
+		"none whose node exists no more, also where a person decides on repairs": {
+			cluster: ready().Spec(manual).With(func(c *state.Cluster) { delete(c.Nodes, "node-2") }).
+				Member(2, func(m *state.Member) { m.Volume.Disk = &state.Disk{Searched: true} }), pending: pending,
+			blocked: []string{"MemberLost: demo-2 is lost once its Pod ends: no node exists",
+				waits("demo-2", "its node node-2 does not exist any more, so that it might not come back"), all},
+		},
 		"none that the others would not accept": {
 			cluster: formed(3)().BeginRotation(state.PeerSide, statetest.Fresh().CA("next")).SwitchAuthority(state.PeerSide).
 				PublishTrust().Issue(state.PeerCertificate).Serve(0, 1, 2).Budget(3).

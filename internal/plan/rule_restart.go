@@ -76,10 +76,14 @@ func returnProblem(c *state.Cluster, m state.Member) string {
 	if problem := obstacle(c, m); problem != "" {
 		return "it could not start again: " + problem
 	}
-	if node, known := c.Nodes[m.Pod.Node]; known && !node.Ready {
+	switch node, known := c.Nodes[m.Pod.Node]; {
+	case known && !node.Ready:
 		return "its node " + m.Pod.Node + " is not ready, so that it would not come back"
+	case m.Pod.Node != "" && gone(c, m.Pod.Node):
+		return "its node " + m.Pod.Node + " does not exist any more, so that it might not come back"
+	default:
+		return ""
 	}
-	return ""
 }
 
 // accepts tells that the Pod trusts the authority of a published certificate, or that nobody knows what it trusts, its
