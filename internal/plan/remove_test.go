@@ -176,6 +176,13 @@ func TestRemovalIsRefusedOrWithdrawn(t *testing.T) {
 			},
 			ensures: []plan.Step{budget(3)}, blocked: []string{"ScalingDown: Pod demo-2"},
 		},
+		"but once only: a finalizer may keep it": {
+			cluster: statetest.Formed(2).Replicas(1).Leftover(2, true).With(terminateLeftovers).With(func(c *state.Cluster) {
+				c.Leftovers.Pods[0].Node, c.Leftovers.Pods[0].Forced = "dead", true
+				c.Nodes["dead"] = state.Node{}
+			}),
+			blocked: []string{"ScalingDown: Pod demo-2 of a removed member has ended: only its finalizers keep it"},
+		},
 	}.run(t)
 }
 

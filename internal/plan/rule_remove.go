@@ -36,15 +36,24 @@ func finishRemoval(w *walk) {
 		// The removal is the fence: raft ignores the member from now on, also on a node that nobody can reach.
 		n, exists := c.Nodes[p.Node]
 		force := exists && !n.Ready || p.Node != "" && gone(c, p.Node)
-		if !p.Terminating || force {
+		if !p.Terminating || force && !p.Forced {
 			w.propose(cleanup, DeletePod{Name: p.Name, UID: p.UID, Why: "etcd no longer lists its member", Force: force},
 				v1alpha1.ReasonScalingDown, "the member was removed")
 		}
-		hint := ""
-		if c.Nodes == nil {
-			hint = " (nodes cannot be read: if its node is off for good, delete it with --force)"
-		}
-		w.block(membership, v1alpha1.ReasonScalingDown, "waiting until Pod "+p.Name+" of a removed member has ended"+hint)
+		w.block(membership, v1alpha1.ReasonScalingDown, "waiting until Pod "+p.Name+" of a removed member has ended"+
+			removedPodHint(c, p))
+	}
+}
+
+// removedPodHint tells what keeps the Pod of a removed member, and what a person can do.
+func removedPodHint(c *state.Cluster, p state.Pod) string {
+	switch {
+	case p.Forced:
+		return ": only its finalizers keep it"
+	case c.Nodes == nil:
+		return " (nodes cannot be read: if its node is off for good, delete it with --force)"
+	default:
+		return ""
 	}
 }
 

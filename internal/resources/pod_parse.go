@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/quorate/quorate/internal/state"
 )
@@ -38,6 +39,7 @@ func ParsePod(cluster string, pod *corev1.Pod) (state.Pod, error) {
 		Node:            pod.Spec.NodeName,
 		Created:         pod.CreationTimestamp.Time,
 		Terminating:     pod.DeletionTimestamp != nil,
+		Forced:          pod.DeletionTimestamp != nil && ptr.Deref(pod.DeletionGracePeriodSeconds, 1) == 0,
 		Ready:           ready(pod),
 		NotReadySince:   notReadySince(pod),
 		Pinned:          pinnedNode(pod.Spec.Affinity),

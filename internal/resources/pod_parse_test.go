@@ -110,6 +110,10 @@ func TestPodRoundTrip(t *testing.T) {
 			func(p *corev1.Pod) { p.DeletionTimestamp = &at },
 			func(p *state.Pod) { p.Terminating = true },
 		},
+		"was deleted by force and has a finalizer": {
+			func(p *corev1.Pod) { p.DeletionTimestamp, p.DeletionGracePeriodSeconds = &at, new(int64) },
+			func(p *state.Pod) { p.Terminating, p.Forced = true, true },
+		},
 		"is another owner's": {
 			func(p *corev1.Pod) { p.OwnerReferences[0].UID = "other" },
 			func(p *state.Pod) { p.Owner = "other" },

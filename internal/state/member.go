@@ -153,6 +153,8 @@ type Pod struct {
 	Created time.Time
 	// Terminating tells that it is being deleted; its containers may still run.
 	Terminating bool
+	// Forced tells that its deletion waits for no kubelet: what still keeps it are finalizers.
+	Forced bool
 	// Finished tells that its containers ended and will not be started again.
 	Finished bool
 	// Running tells that the etcd container runs, and RunningFor how long it has at the time of the observation.
