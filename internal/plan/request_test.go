@@ -40,6 +40,11 @@ func TestAPersonAsksForTheReplacementOfAMember(t *testing.T) {
 			cluster: ask(three().Unreachable(1), id),
 			blocked: []string{"MovingMember: demo-1 is to be replaced, as a person asked, but it cannot be reached", starting},
 		},
+		"not yet of one that serves and is in trouble: it is said what is waited for": {
+			cluster: ask(three().Member(1, func(m *state.Member) { m.Probe.Leader = 0 }), id),
+			blocked: []string{"MovingMember: demo-1 is to be replaced, as a person asked, but it does not follow the leader: " +
+				"waiting until it is healthy, or not ready", starting},
+		},
 		"by a name, which would act again and again": {
 			cluster: ask(three(), "demo-1"),
 			blocked: []string{`InvalidSpec: the annotation quorate.dev/replace-member is refused: "demo-1" is no member ID. Set it ` +

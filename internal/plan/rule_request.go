@@ -34,6 +34,10 @@ func requests(w *walk) {
 	case m.Health == state.Unknown:
 		w.block(0, v1alpha1.ReasonMovingMember, fmt.Sprintf("%s is to be replaced, as a person asked, but it %s: waiting "+
 			"until it can be told whether it is healthy", m.Name, m.Reason))
+	case m.Health == state.Unhealthy && lossOf(c, *m).why == "":
+		// What runs and may be needed is not removed for trouble that may pass.
+		w.block(0, v1alpha1.ReasonMovingMember, fmt.Sprintf("%s is to be replaced, as a person asked, but it %s: waiting "+
+			"until it is healthy, or not ready", m.Name, m.Reason))
 	}
 }
 
