@@ -16,14 +16,14 @@ import (
 
 // readDisks reads the PersistentVolumes of the members, and, for those that are not healthy or whose node is gone, the
 // nodes to which they can be attached; for all members where the spec limits the nodes.
-func readDisks(ctx context.Context, reader client.Reader, c *state.Cluster) error {
+func (o *Observer) readDisks(ctx context.Context, reader client.Reader, c *state.Cluster) error {
 	var nodes []corev1.Node
 	for i := range c.Members {
 		m := &c.Members[i]
 		if m.Volume == nil || m.Volume.PersistentVolume == "" {
 			continue
 		}
-		pv, err := readDisk(ctx, reader, m.Volume)
+		pv, err := o.readDisk(ctx, reader, m.Volume)
 		if err != nil {
 			return err
 		}
@@ -51,19 +51,32 @@ func onMissingNode(c *state.Cluster, m *state.Member) bool {
 	return !exists
 }
 
-// readDisk reads a PersistentVolume; nil when it is gone, or is another one of the same name.
-func readDisk(ctx context.Context, reader client.Reader, v *state.Volume) (*corev1.PersistentVolume, error) {
+// readDisk reads a PersistentVolume; nil when it is gone, or is another one of the same name. What seems to be gone is
+// looked for live: the cache may show that a claim is bound before it shows its PersistentVolume.
+func (o *Observer) readDisk(
+	ctx context.Context, reader client.Reader, v *state.Volume,
+) (*corev1.PersistentVolume, error) {
+	pv, err := boundDisk(ctx, reader, v)
+	if err == nil && pv == nil {
+		pv, err = boundDisk(ctx, o.Live, v)
+	}
+	if err != nil {
+		return nil, err
+	}
+	v.Disk = &state.Disk{Gone: pv == nil, Terminating: pv != nil && pv.DeletionTimestamp != nil}
+	return pv, nil
+}
+
+// boundDisk is the claim's PersistentVolume; nil when there is none.
+func boundDisk(ctx context.Context, reader client.Reader, v *state.Volume) (*corev1.PersistentVolume, error) {
 	var pv corev1.PersistentVolume
 	err := reader.Get(ctx, client.ObjectKey{Name: v.PersistentVolume}, &pv)
 	if err != nil && !apierrors.IsNotFound(err) {
 		return nil, fmt.Errorf("read volume %s: %w", v.PersistentVolume, err)
 	}
-	v.Disk = &state.Disk{}
 	if ref := pv.Spec.ClaimRef; err != nil || ref != nil && ref.UID != "" && ref.UID != v.UID {
-		v.Disk.Gone = true
 		return nil, nil //nolint:nilnil // no volume is an answer
 	}
-	v.Disk.Terminating = pv.DeletionTimestamp != nil
 	return &pv, nil
 }
 

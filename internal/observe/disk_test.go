@@ -88,7 +88,8 @@ func TestReadDisks(t *testing.T) {
 				objects = append(objects, test.disk)
 			}
 			c := test.cluster.Build()
-			if err := readDisks(t.Context(), kubetest.New(t, objects...), c); err != nil {
+			api := kubetest.New(t, objects...)
+			if err := (&Observer{Live: api}).readDisks(t.Context(), api, c); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(test.want, c.Members[1].Volume.Disk); diff != "" {
@@ -106,7 +107,8 @@ func TestReadDisks(t *testing.T) {
 func TestADiskThatCannotBeReadDoesNotPassForGone(t *testing.T) {
 	refused := errors.New("forbidden")
 	c := statetest.Formed(3).Build()
-	if err := readDisks(t.Context(), nodesUnreadable{err: refused}, c); !errors.Is(err, refused) {
+	api := nodesUnreadable{err: refused}
+	if err := (&Observer{Live: api}).readDisks(t.Context(), api, c); !errors.Is(err, refused) {
 		t.Errorf("error %v, want %v", err, refused)
 	}
 }

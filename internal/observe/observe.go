@@ -77,7 +77,7 @@ func (o *Observer) Observe(
 	c.Assess()
 	o.readPeers(ctx, c)
 	if o.Nodes {
-		if err := readDisks(ctx, reader, c); err != nil {
+		if err := o.readDisks(ctx, reader, c); err != nil {
 			return nil, err
 		}
 	}
