@@ -421,6 +421,11 @@ func TestAHealthyMemberIsMovedBeforeItsVolumeIsLost(t *testing.T) {
 			cluster: three().Member(1, disk(state.Disk{Searched: true})), step: addLearner(3),
 			blocked: moves("no node exists to which " + its + " can be attached; left: demo-1"),
 		},
+		"and the learner that takes its place is kept when it gets into trouble meanwhile": {
+			cluster: three().Member(1, deleting).Learner(3).Launch(3).Crash(1).
+				Member(1, func(m *state.Member) { m.Pod.NotReadySince = ago(time.Minute) }), wake: 4 * time.Minute,
+			blocked: []string{"MemberUnhealthy: demo-1: " + its + " is being deleted; unless it comes back", "ScalingUp: demo-3", starting},
+		},
 		"one by one": {
 			cluster: three().Member(1, deleting).Member(2, deleting), step: addLearner(3),
 			blocked: []string{"MovingMember: "},

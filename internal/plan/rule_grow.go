@@ -100,7 +100,7 @@ func learnerProgress(l state.Member) string {
 
 // unwanted says why a learner is not wanted; empty when it is.
 func unwanted(c *state.Cluster, l state.Member) string {
-	if voters := len(c.Voters()); voters >= goal(c) {
+	if voters := len(c.Voters()); voters >= goal(c) && !awaited(c) {
 		return fmt.Sprintf("%d voters are wanted and there are %d", c.Replicas(), voters)
 	}
 	if c.Hibernated() && l.Health != state.Healthy {
