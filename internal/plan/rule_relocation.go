@@ -48,8 +48,8 @@ func stranded(c *state.Cluster, m state.Member) string {
 	return "its volume cannot be attached to any node that spec.podTemplate admits"
 }
 
-// unbound tells, after what the scheduler says, which claim has no volume yet: it may be of a class that does not exist,
-// which no scheduler names. Empty when it has one.
+// unbound tells, after what the scheduler says, which claim has no volume yet: it may be of a class that does not
+// exist, which no scheduler names. Empty when it has one.
 func unbound(v *state.Volume) string {
 	if v == nil || v.PersistentVolume != "" {
 		return ""
