@@ -27,8 +27,8 @@ func TestANetworkPolicyIsKeptAsTheSpecAsks(t *testing.T) {
 	c.ready()
 	policy := c.networkPolicy()
 	c.must(c.Client.Get(c.ctx, client.ObjectKeyFromObject(policy), policy))
-	if got := ingressPorts(policy); got != "2380 for 2, 2379 for 3" {
-		t.Errorf("it lets in to %s, want 2380 for 2 (members, operator), 2379 for 3 (also clients), and nobody to 2381", got)
+	if got := ingressPorts(policy); got != "2380 for 2, 2379 for 3, 2381 for 1" {
+		t.Errorf("it lets in to %s, want 2380 for 2 (members, operator), 2379 for 3 (also clients), 2381 for 1 (operator)", got)
 	}
 
 	c.must(c.Edit(c.ctx, policy, func() { policy.Spec.Ingress = []networkingv1.NetworkPolicyIngressRule{{}} }))
@@ -36,7 +36,7 @@ func TestANetworkPolicyIsKeptAsTheSpecAsks(t *testing.T) {
 		if err := c.Client.Get(ctx, client.ObjectKeyFromObject(policy), policy); err != nil {
 			return err.Error()
 		}
-		if got := ingressPorts(policy); got != "2380 for 2, 2379 for 3" {
+		if got := ingressPorts(policy); got != "2380 for 2, 2379 for 3, 2381 for 1" {
 			return "it lets in to " + got
 		}
 		return ""
