@@ -46,8 +46,8 @@ type PeersQuestion struct {
 	Heartbeat time.Duration
 }
 
-// ActivePeers asks the leader from which of the suspects it hears. It takes the leader's word that a connection is lost;
-// that there is one it believes when something comes from the peer, because the leader may err in that.
+// ActivePeers asks the leader from which of the suspects it hears. It takes the leader's word that a connection is
+// lost; that there is one it believes when something comes from the peer, because the leader may err in that.
 func ActivePeers(ctx context.Context, q PeersQuestion) (map[uint64]bool, error) {
 	before, err := readPeers(ctx, q)
 	if err != nil {
@@ -97,7 +97,7 @@ func readPeers(ctx context.Context, q PeersQuestion) (peers, error) {
 	if err != nil {
 		return peers{}, fmt.Errorf("read the metrics: %w", err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
 		return peers{}, fmt.Errorf("metrics at %s: %s", q.Address, resp.Status)
 	}

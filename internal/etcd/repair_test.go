@@ -103,7 +103,7 @@ func TestActivePeersDoNotWaitForAMemberThatHangs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	start := time.Now()
 	_, err = ActivePeers(context.Background(), PeersQuestion{Address: l.Addr().String(), Member: 0xa, Suspects: []uint64{0xb}})
 	if took := time.Since(start); took > peersTimeout+time.Second || !errors.Is(err, context.DeadlineExceeded) {

@@ -253,59 +253,6 @@ var errNotListed = errors.New("it exists but is not listed yet")
 
 var errLabelLost = fmt.Errorf("it lacks the label %s; restore it", resources.LabelCluster)
 
-// readNodes reads the nodes on which members run, or last ran. A node that does not exist is left out.
-func (o *Observer) readNodes(ctx context.Context, reader client.Reader, c *state.Cluster) error {
-	c.Nodes = map[string]state.Node{}
-	for _, name := range nodesOf(c) {
-		if _, done := c.Nodes[name]; done || name == "" {
-			continue
-		}
-		var node corev1.Node
-		err := reader.Get(ctx, client.ObjectKey{Name: name}, &node)
-		if apierrors.IsNotFound(err) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("read node %s: %w", name, err)
-		}
-		c.Nodes[name] = NodeState(&node)
-	}
-	return nil
-}
-
-func nodesOf(c *state.Cluster) []string {
-	var names []string
-	for _, m := range c.Members {
-		if m.Pod != nil {
-			names = append(names, m.Pod.Node)
-		}
-		if m.Volume != nil {
-			names = append(names, m.Volume.Node)
-		}
-	}
-	for _, p := range c.Leftovers.Pods {
-		names = append(names, p.Node)
-	}
-	return names
-}
-
-// NodeState is what matters of a node.
-func NodeState(node *corev1.Node) state.Node {
-	n := state.Node{Unschedulable: node.Spec.Unschedulable}
-	for _, cond := range node.Status.Conditions {
-		if cond.Type == corev1.NodeReady {
-			n.Ready = cond.Status == corev1.ConditionTrue
-			if !n.Ready {
-				n.NotReadySince = cond.LastTransitionTime.Time
-			}
-		}
-	}
-	for _, taint := range node.Spec.Taints {
-		n.OutOfService = n.OutOfService || taint.Key == corev1.TaintNodeOutOfService
-	}
-	return n
-}
-
 func get(ctx context.Context, reader client.Reader, c *state.Cluster, name string, into client.Object) error {
 	return reader.Get(ctx, client.ObjectKey{Namespace: c.Object.Namespace, Name: name}, into)
 }

@@ -57,7 +57,8 @@ func silent(c *state.Cluster) []uint64 {
 // askHashes has every process hash its data up to the revision that all of them have, when an alarm says that data is
 // corrupt. etcd accepts no writes then, so that they have the same one soon.
 func (a *answers) askHashes(ctx context.Context, clients map[types.UID]etcd.Client) {
-	if !slices.ContainsFunc(a.etcd.Alarms, func(alarm state.Alarm) bool { return alarm.Type == string(etcd.AlarmCorrupt) }) {
+	corrupt := func(alarm state.Alarm) bool { return alarm.Type == string(etcd.AlarmCorrupt) }
+	if !slices.ContainsFunc(a.etcd.Alarms, corrupt) {
 		return
 	}
 	type result struct {

@@ -367,7 +367,7 @@ func TestACorruptMemberIsReplacedWhenTheOthersAgree(t *testing.T) {
 			cluster: hashed(right, right).Budget(3).With(func(c *state.Cluster) {
 				c.Etcd.Alarms = append([]state.Alarm{{Type: "NOSPACE", Member: "demo-2", ID: three().ID(2)}}, c.Etcd.Alarms...)
 			}),
-			step: retire, blocked: []string{"Alarm: demo-2 has reached its quota", told, replaced("demo-1", why)},
+			step: retire, blocked: []string{told, "Alarm: demo-2 has reached its quota", replaced("demo-1", why)},
 		},
 		"nothing is done when the others do not agree": {
 			cluster: hashed(right, state.Hash{Value: 3, Revision: 9}), blocked: []string{stop + "1 of 3"},

@@ -21,7 +21,8 @@ type Disk struct {
 // Nowhere tells that no node exists to which it can be attached.
 func (d *Disk) Nowhere() bool { return d != nil && !d.Gone && d.Searched && len(d.Hosts) == 0 }
 
-// Vanishing says why no Pod can be created on the volume any more, which is gone once its last Pod is; empty when one can.
+// Vanishing says why no Pod can be created on the volume any more, which is gone once its last Pod is; empty when one
+// can.
 func (v Volume) Vanishing() string {
 	switch {
 	case v.Terminating:

@@ -111,8 +111,8 @@ func (m *Member) Wiped() bool {
 	return false
 }
 
-// serious drops the errors that do not stop a member from serving: a raised alarm appears on every member, and a corrupt
-// one is the concern of the member that it names.
+// serious drops the errors that do not stop a member from serving: a raised alarm appears on every member, and one
+// about corrupt data is the concern of the member that it names.
 func serious(errs []string, id uint64) []string {
 	var list []string
 	for _, e := range errs {
