@@ -40,8 +40,9 @@ func TestAFullQuotaIsMendedByVolumesThatGrow(t *testing.T) {
 	c.ready()
 	w := c.write()
 	// The default quota is 40 % of the volume: 204 MiB, and 409 MiB when it has grown.
-	c.putUntilNoSpace(400, func(n int) string { return fmt.Sprintf("/filler/%d", n) })
+	c.putAll(250)
 	c.volumesHave("1Gi")
+	c.ready()
 	c.withoutAlarm()
 	w.goesOn()
 	for member, status := range c.statuses() {
@@ -57,7 +58,7 @@ func TestAFullQuotaTellsWhatToDoAndIsMendedByAPermittedCompaction(t *testing.T) 
 	c := newWorld(t).create("demo", spec(3, fixedQuota("48Mi")))
 	c.ready()
 	w := c.write()
-	c.putUntilNoSpace(100, func(int) string { return "/filler" })
+	c.putUntilNoSpace(100)
 	c.await("waiting until the status tells what to do", func(obj *v1alpha1.EtcdCluster) string {
 		if why := framework.HasCondition(
 			obj, v1alpha1.ConditionDegraded, metav1.ConditionTrue, v1alpha1.ReasonAlarm); why != "" {
@@ -115,8 +116,8 @@ func TestAFragmentedDatabaseIsDefragmentedWithTheLeaderLast(t *testing.T) {
 	w.gapAtMost(tolerable)
 }
 
-// putUntilNoSpace writes values of 1 MiB until etcd accepts no more; n of them are more than enough.
-func (c *cluster) putUntilNoSpace(n int, key func(int) string) {
+// putUntilNoSpace overwrites a value of 1 MiB until etcd accepts no more; n times are more than enough.
+func (c *cluster) putUntilNoSpace(n int) {
 	c.t.Helper()
 	value := strings.Repeat("x", mebibyte)
 	for i := range n {
@@ -124,7 +125,7 @@ func (c *cluster) putUntilNoSpace(n int, key func(int) string) {
 		etcd, err := c.members.Client(c.ctx, member)
 		if err == nil {
 			ctx, cancel := c.within(shortly)
-			_, err = etcd.Put(ctx, key(i), value)
+			_, err = etcd.Put(ctx, "/filler", value)
 			cancel()
 		}
 		if errors.Is(err, rpctypes.ErrNoSpace) {
@@ -137,6 +138,32 @@ func (c *cluster) putUntilNoSpace(n int, key func(int) string) {
 		}
 	}
 	c.t.Fatalf("the quota was not reached with %d writes of 1 MiB", n)
+}
+
+// putAll writes n values of 1 MiB to different keys, each again and again until etcd has taken it.
+func (c *cluster) putAll(n int) {
+	c.t.Helper()
+	value, refused := strings.Repeat("x", mebibyte), 0
+	for i := range n {
+		attempt := 0
+		c.eventually(fmt.Sprintf("writing value %d", i), 2*settle, func(ctx context.Context) string {
+			attempt++
+			etcd, err := c.members.Client(ctx, fmt.Sprintf("demo-%d", (i+attempt)%3))
+			if err == nil {
+				ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+				_, err = etcd.Put(ctx, fmt.Sprintf("/filler/%d", i), value)
+				cancel()
+			}
+			if errors.Is(err, rpctypes.ErrNoSpace) {
+				refused++
+			}
+			if err != nil {
+				return err.Error()
+			}
+			return ""
+		})
+	}
+	c.t.Logf("%d values are written, %d attempts were refused because the quota was reached", n, refused)
 }
 
 // withoutAlarm waits until etcd reports no alarm.
