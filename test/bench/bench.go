@@ -42,6 +42,9 @@ func measure(ctx context.Context, o options) (*results, error) {
 	r := &results{
 		Started: time.Now().UTC(), root: kube.Root, EtcdVersion: o.version, VolumeSize: o.size.String(), TLS: o.tls,
 	}
+	if o.wants(partUpgrade) {
+		r.UpgradedTo = o.upgradeTo
+	}
 	if r.Machine, err = describeMachine(ctx, e); err != nil {
 		return nil, err
 	}
@@ -59,7 +62,7 @@ func (r *results) measureParts(ctx context.Context, e *framework.Environment, o 
 		}
 		r.Issuing = &costs
 	}
-	if o.wants(partCreate, partKill, partScale) {
+	if o.wants(partCreate, partKill, partScale, partRestart, partUpgrade, partRepair) {
 		if err := takeTurns(ctx, e, o, r); err != nil {
 			return err
 		}

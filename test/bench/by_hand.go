@@ -20,7 +20,7 @@ type byHand struct {
 	manifest manifest
 }
 
-func (s byHand) create(ctx context.Context) error {
+func (s *byHand) create(ctx context.Context) error {
 	o, err := s.manifest.bootstrap(3)
 	if err != nil {
 		return err
@@ -28,7 +28,7 @@ func (s byHand) create(ctx context.Context) error {
 	return s.apply(ctx, append(o.shared(), o.members()...))
 }
 
-func (s byHand) apply(ctx context.Context, list []client.Object) error {
+func (s *byHand) apply(ctx context.Context, list []client.Object) error {
 	for _, obj := range list {
 		obj.SetNamespace(s.manifest.Namespace)
 		if err := s.client.Create(ctx, obj); err != nil {
@@ -38,7 +38,7 @@ func (s byHand) apply(ctx context.Context, list []client.Object) error {
 	return nil
 }
 
-func (s byHand) grow(ctx context.Context) error {
+func (s *byHand) grow(ctx context.Context) error {
 	leader, _, err := s.observer.leader(ctx)
 	if err != nil {
 		return err
@@ -51,12 +51,17 @@ func (s byHand) grow(ctx context.Context) error {
 	return nil
 }
 
-// add joins one member as a learner and promotes it as soon as it has all that the leader had when it answered.
-func (s byHand) add(ctx context.Context, leader connection, slot int) error {
+// add joins one member beyond the others.
+func (s *byHand) add(ctx context.Context, leader connection, slot int) error {
 	o, err := s.manifest.joining(slot)
 	if err != nil {
 		return err
 	}
+	return s.join(ctx, leader, slot, o)
+}
+
+// join joins one member as a learner and promotes it as soon as it has all that the leader had when it answered.
+func (s *byHand) join(ctx context.Context, leader connection, slot int, o objects) error {
 	name := o.Pods[0].Name
 	id, err := addLearner(ctx, leader, s.manifest.peerURL(slot))
 	if err != nil {
@@ -116,7 +121,7 @@ func inSync(ctx context.Context, leader, learner connection) error {
 	return err
 }
 
-func (s byHand) shrink(ctx context.Context) error {
+func (s *byHand) shrink(ctx context.Context) error {
 	for _, slot := range []int{4, 3} {
 		if err := s.remove(ctx, slot); err != nil {
 			return err
@@ -126,25 +131,18 @@ func (s byHand) shrink(ctx context.Context) error {
 }
 
 // remove does not wait for the Pod's end: once the removal is confirmed, its member never votes again.
-func (s byHand) remove(ctx context.Context, slot int) error {
+func (s *byHand) remove(ctx context.Context, slot int) error {
 	name := s.manifest.member(slot).Name
 	victim, heir, err := s.find(ctx, name)
 	if err != nil {
 		return err
 	}
-	through := heir.conn
-	if victim.status.Leader == victim.status.Header.MemberId {
-		if _, err := victim.conn.maintenance.MoveLeader(ctx, heir.status.Header.MemberId); err != nil {
-			return fmt.Errorf("move the leadership away from %s: %w", name, err)
+	if victim.leads() {
+		if err := handOver(ctx, victim, heir); err != nil {
+			return err
 		}
 	}
-	if err := repeat(ctx, "remove "+name, func(ctx context.Context) error {
-		_, err := through.MemberRemove(ctx, victim.status.Header.MemberId)
-		if errors.Is(err, rpctypes.ErrMemberNotFound) {
-			return nil // an attempt whose answer was lost
-		}
-		return err
-	}); err != nil {
+	if err := removeMember(ctx, heir.conn, victim); err != nil {
 		return err
 	}
 	if err := s.client.Delete(ctx, &victim.pod); err != nil {
@@ -153,30 +151,36 @@ func (s byHand) remove(ctx context.Context, slot int) error {
 	return nil
 }
 
+func removeMember(ctx context.Context, through connection, victim member) error {
+	return repeat(ctx, "remove "+victim.pod.Name, func(ctx context.Context) error {
+		_, err := through.MemberRemove(ctx, victim.id())
+		if errors.Is(err, rpctypes.ErrMemberNotFound) {
+			return nil // an attempt whose answer was lost
+		}
+		return err
+	})
+}
+
+// handOver returns when the heir leads.
+func handOver(ctx context.Context, leader, heir member) error {
+	if _, err := leader.conn.maintenance.MoveLeader(ctx, heir.id()); err != nil {
+		return fmt.Errorf("move the leadership from %s to %s: %w", leader.pod.Name, heir.pod.Name, err)
+	}
+	return nil
+}
+
 // find returns the named member, and member 0, through which it is removed and which leads when it no longer does.
-func (s byHand) find(ctx context.Context, name string) (named, heir member, err error) {
-	pods, err := s.observer.list(ctx)
+func (s *byHand) find(ctx context.Context, name string) (named, heir member, err error) {
+	members, err := s.observer.members(ctx)
 	if err != nil {
 		return member{}, member{}, err
 	}
 	first := s.manifest.member(0).Name
-	for _, pod := range pods {
-		if pod.Name != name && pod.Name != first {
-			continue
-		}
-		m := member{pod: pod}
-		err := s.observer.ask(ctx, &pod, func(ctx context.Context, c connection) error {
-			var err error
-			m.conn = c
-			m.status, err = c.maintenance.Status(ctx, "")
-			return err
-		})
-		if err != nil {
-			return member{}, member{}, fmt.Errorf("status of member %s: %w", pod.Name, err)
-		}
-		if pod.Name == name {
+	for _, m := range members {
+		switch m.pod.Name {
+		case name:
 			named = m
-		} else {
+		case first:
 			heir = m
 		}
 	}
@@ -187,7 +191,7 @@ func (s byHand) find(ctx context.Context, name string) (named, heir member, err 
 }
 
 // revive creates the Pod anew at the moment in which its predecessor is gone.
-func (s byHand) revive(ctx context.Context, killed *corev1.Pod) error {
+func (s *byHand) revive(ctx context.Context, killed *corev1.Pod) error {
 	o, err := s.manifest.bootstrap(3)
 	if err != nil {
 		return err
@@ -209,4 +213,4 @@ func (s byHand) revive(ctx context.Context, killed *corev1.Pod) error {
 	return fmt.Errorf("no manifest has a Pod %s", killed.Name)
 }
 
-var _ subject = byHand{}
+var _ subject = &byHand{}

@@ -22,17 +22,23 @@ const (
 	killRevived   = "killed follower back and in sync"
 	scaleUp       = "scale 3 -> 5"
 	scaleDown     = "scale 5 -> 3, Pods gone"
+	restartDone   = "rolling restart of three"
+	upgradeDone   = "upgrade of three in place"
+	repairDecided = "repair: node gone to decision"
+	repairDone    = "repair: decision to new voter"
 )
 
 // timed are all names, in the order in which they are told.
 func timed() []string {
-	return []string{createVoters, createPods, createService, createReady, killRevived, scaleUp, scaleDown}
+	return []string{
+		createVoters, createPods, createService, createReady, killRevived, scaleUp, scaleDown,
+		restartDone, upgradeDone, repairDecided, repairDone,
+	}
 }
 
-// life is what was measured with one cluster: seconds by name.
+// life is what was measured with one cluster: seconds by name, but for counts of writing.
 type life struct {
-	times      map[string]float64
-	milestones map[string]float64
+	times, milestones, writing, repair map[string]float64
 }
 
 // stage is where a life takes place: a namespace of its own, what runs the cluster in it, and who observes it.
@@ -60,7 +66,7 @@ func live(ctx context.Context, e *framework.Environment, o options, hand bool) (
 		return life{}, err
 	}
 	defer s.observer.close()
-	l = life{times: map[string]float64{}}
+	l = life{times: map[string]float64{}, writing: map[string]float64{}, repair: map[string]float64{}}
 	if err := s.play(ctx, &l); err != nil {
 		return life{}, fmt.Errorf("%w\n\n%s", err, diagnosis(ctx, e, namespace))
 	}
@@ -93,11 +99,11 @@ func prepare(
 			return nil, err
 		}
 		s.observer = newObserver(objects, namespace, m.Certificates.credentials)
-		s.subject = byHand{client: e.Client, observer: s.observer, manifest: m}
+		s.subject = &byHand{client: e.Client, observer: s.observer, manifest: m}
 		return s, nil
 	}
 	s.observer = newObserver(objects, namespace, o.credentials(objects, namespace))
-	s.subject = operated{client: e.Client, options: o, namespace: namespace}
+	s.subject = operated{client: e.Client, options: o, namespace: namespace, journal: s.journal}
 	address := fmt.Sprintf("%s.%s.svc:%d", resources.ClientServiceName(clusterName), namespace, resources.ClientPort)
 	nodes, err := nodeNames(ctx, e)
 	if err == nil {
@@ -113,7 +119,10 @@ func (s *stage) play(ctx context.Context, l *life) error {
 	for _, part := range []struct {
 		name string
 		do   func(context.Context, *life) error
-	}{{partKill, s.kill}, {partScale, s.grow}, {partScale, s.shrink}} {
+	}{
+		{partKill, s.kill}, {partScale, s.grow}, {partScale, s.shrink}, {partRestart, s.restart}, {partUpgrade, s.upgrade},
+		{partRepair, s.repair},
+	} {
 		if !s.options.wants(part.name) {
 			continue
 		}
@@ -195,10 +204,11 @@ func (s *stage) awaitService(ctx context.Context) serviceAnswer {
 // kill deletes a follower's Pod without a grace period, as a crash of it would, and measures until its successor
 // answers as the same member, follows the same leader and has applied all that was committed before.
 func (s *stage) kill(ctx context.Context, l *life) error {
-	leader, victim, err := s.observer.leader(ctx)
+	leader, followers, err := s.observer.leader(ctx)
 	if err != nil {
 		return err
 	}
+	victim := followers[0]
 	w := wanted{
 		what: "successor of Pod " + victim.pod.Name + " in sync", pods: only(victim.pod.Name, victim.pod.UID),
 		etcd: func(ctx context.Context, c connection) error { return returned(ctx, c, leader, victim) },
@@ -218,7 +228,7 @@ func returned(ctx context.Context, c connection, leader, victim member) error {
 	if err != nil {
 		return err
 	}
-	before := victim.status.Header.MemberId
+	before := victim.id()
 	switch {
 	case now.Header.MemberId != before:
 		return fmt.Errorf("it is member %x, not %x", now.Header.MemberId, before)

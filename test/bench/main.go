@@ -32,24 +32,36 @@ import (
 
 // What can be measured.
 const (
-	partCreate = "create"
-	partKill   = "kill"
-	partScale  = "scale"
-	partRest   = "rest"
-	partIssue  = "issue"
+	partIssue   = "issue"
+	partCreate  = "create"
+	partKill    = "kill"
+	partScale   = "scale"
+	partRestart = "restart"
+	partUpgrade = "upgrade"
+	partRepair  = "repair"
+	partRest    = "rest"
 )
+
+// parts are all of them.
+func parts() []string {
+	return []string{
+		partIssue, partCreate, partKill, partScale, partRestart, partUpgrade, partRepair, partRest,
+	}
+}
 
 type options struct {
 	repeats int
 	parts   []string
 	tls     bool
 	version string
-	size    resource.Quantity
-	rest    time.Duration
-	single  int
-	triple  int
-	json    string
-	enforce bool
+	// upgradeTo is the version to which clusters are upgraded.
+	upgradeTo string
+	size      resource.Quantity
+	rest      time.Duration
+	single    int
+	triple    int
+	json      string
+	enforce   bool
 }
 
 func main() {
@@ -89,13 +101,13 @@ func run(ctx context.Context, args []string) error {
 }
 
 func parse(args []string) (options, error) {
-	parts := []string{partIssue, partCreate, partKill, partScale, partRest}
 	o := options{}
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.IntVar(&o.repeats, "repeats", 5, "how often floor and operator are measured")
-	only := fs.String("only", strings.Join(parts, ","), "comma-separated parts to measure")
+	only := fs.String("only", strings.Join(parts(), ","), "comma-separated parts to measure")
 	fs.BoolVar(&o.tls, "tls", true, "run the clusters with TLS; false runs floor and operator in plain text")
 	fs.StringVar(&o.version, "version", "3.6.16", "etcd version, of 3.6 or 3.7")
+	fs.StringVar(&o.upgradeTo, "upgrade-to", "3.7.3", "etcd version to upgrade to")
 	size := fs.String("size", "1Gi", "size of each volume")
 	fs.DurationVar(&o.rest, "rest", 5*time.Minute, "how long clusters at rest are watched")
 	fs.IntVar(&o.single, "single", 17, "clusters of one member at rest")
@@ -110,14 +122,20 @@ func parse(args []string) (options, error) {
 	if o.size, err = resource.ParseQuantity(*size); err != nil {
 		return o, fmt.Errorf("-size %q: %w", *size, err)
 	}
+	if fs.NArg() > 0 {
+		return o, fmt.Errorf("unknown argument %q: bench takes flags only", fs.Arg(0))
+	}
+	return o, o.check()
+}
+
+// check refuses what cannot be measured.
+func (o options) check() (err error) {
 	for _, part := range o.parts {
-		if !slices.Contains(parts, part) {
-			return o, fmt.Errorf("-only: %q is none of %s", part, strings.Join(parts, ", "))
+		if !slices.Contains(parts(), part) {
+			return fmt.Errorf("-only: %q is none of %s", part, strings.Join(parts(), ", "))
 		}
 	}
 	switch {
-	case fs.NArg() > 0:
-		err = fmt.Errorf("unknown argument %q: bench takes flags only", fs.Arg(0))
 	case o.repeats < 1:
 		err = fmt.Errorf("-repeats is %d: at least 1 is needed", o.repeats)
 	case !regexp.MustCompile(`^3\.[67]\.\d+$`).MatchString(o.version):
@@ -128,8 +146,10 @@ func parse(args []string) (options, error) {
 		err = fmt.Errorf("-rest is %s: give a positive duration, or leave %s out of -only", o.rest, partRest)
 	case o.single < 0 || o.triple < 0 || o.single+o.triple == 0:
 		err = fmt.Errorf("-single is %d and -triple %d: at least one cluster is needed", o.single, o.triple)
+	case o.wants(partUpgrade):
+		err = checkUpgrade(o.version, o.upgradeTo)
 	}
-	return o, err
+	return err
 }
 
 func (o options) wants(parts ...string) bool {

@@ -30,7 +30,8 @@ type manifest struct {
 	Certificates *certificates
 }
 
-type memberName struct{ Name string }
+// memberName names a member, which is also its Pod, and its volume claim.
+type memberName struct{ Name, Claim string }
 
 // objects are what a manifest consists of. All are without a namespace.
 type objects struct {
@@ -75,7 +76,8 @@ func (m manifest) Scheme() string {
 }
 
 func (m manifest) member(slot int) memberName {
-	return memberName{Name: fmt.Sprintf("%s-%d", m.Cluster, slot)}
+	name := fmt.Sprintf("%s-%d", m.Cluster, slot)
+	return memberName{Name: name, Claim: "data-" + name}
 }
 
 // peerURL is the address in the manifest's --initial-advertise-peer-urls.
@@ -105,6 +107,15 @@ func (m manifest) bootstrap(n int) (objects, error) {
 func (m manifest) joining(slot int) (objects, error) {
 	m.State, m.InitialCluster = "existing", m.initialCluster(slot+1)
 	m.Members = []memberName{m.member(slot)}
+	return m.render()
+}
+
+// replacing is the manifest of the member that takes the place of a removed one among n, on a volume of its own.
+func (m manifest) replacing(slot, n int) (objects, error) {
+	m.State, m.InitialCluster = "existing", m.initialCluster(n)
+	name := m.member(slot)
+	name.Claim += "-again"
+	m.Members = []memberName{name}
 	return m.render()
 }
 

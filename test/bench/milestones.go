@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -27,6 +28,7 @@ type picture struct {
 	secrets    []corev1.Secret
 	configMaps []corev1.ConfigMap
 	endpoints  []discoveryv1.EndpointSlice
+	budgets    []policyv1.PodDisruptionBudget
 	cluster    *v1alpha1.EtcdCluster
 }
 
@@ -166,7 +168,7 @@ func watchMilestones(ctx context.Context, objects cache.Cache, members int) (*jo
 	}
 	for _, kind := range []client.Object{
 		&corev1.Pod{}, &corev1.PersistentVolumeClaim{}, &corev1.Secret{}, &corev1.ConfigMap{},
-		&discoveryv1.EndpointSlice{}, &v1alpha1.EtcdCluster{},
+		&discoveryv1.EndpointSlice{}, &policyv1.PodDisruptionBudget{}, &v1alpha1.EtcdCluster{},
 	} {
 		informer, err := objects.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
 		if err != nil {
@@ -227,15 +229,16 @@ func (j *journal) picture(ctx context.Context) (picture, error) {
 	var secrets corev1.SecretList
 	var configMaps corev1.ConfigMapList
 	var endpoints discoveryv1.EndpointSliceList
+	var budgets policyv1.PodDisruptionBudgetList
 	var clusters v1alpha1.EtcdClusterList
-	for _, list := range []client.ObjectList{&pods, &claims, &secrets, &configMaps, &endpoints, &clusters} {
+	for _, list := range []client.ObjectList{&pods, &claims, &secrets, &configMaps, &endpoints, &budgets, &clusters} {
 		if err := j.objects.List(ctx, list); err != nil {
 			return picture{}, fmt.Errorf("read the watched objects: %w", err)
 		}
 	}
 	p := picture{
 		pods: pods.Items, claims: claims.Items, secrets: secrets.Items, configMaps: configMaps.Items,
-		endpoints: endpoints.Items,
+		endpoints: endpoints.Items, budgets: budgets.Items,
 	}
 	if len(clusters.Items) > 0 {
 		p.cluster = &clusters.Items[0]
@@ -258,6 +261,19 @@ func (j *journal) await(ctx context.Context, name string) (time.Time, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.reached[name], nil
+}
+
+// awaitPicture returns when the objects are as wanted.
+func (j *journal) awaitPicture(ctx context.Context, what string, is func(picture) bool) (at time.Time, err error) {
+	err = repeat(ctx, what, func(ctx context.Context) error {
+		p, err := j.picture(ctx)
+		at = time.Now()
+		if err == nil && !is(p) {
+			err = errNotYet
+		}
+		return err
+	})
+	return at, err
 }
 
 // since are the milestones reached so far, in seconds after start.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
@@ -241,12 +242,7 @@ func voters(count int) func(context.Context, connection) error {
 		if err != nil {
 			return err
 		}
-		started := 0
-		for _, m := range list.Members {
-			if !m.IsLearner && len(m.ClientURLs) > 0 {
-				started++
-			}
-		}
+		started := startedVoters(list.Members)
 		if started != count || len(list.Members) != count {
 			return fmt.Errorf("%d members are listed, %d of them started voters; want %d", len(list.Members), started, count)
 		}
@@ -255,38 +251,12 @@ func voters(count int) func(context.Context, connection) error {
 	}
 }
 
-// member is a member with what it answered about itself.
-type member struct {
-	pod    corev1.Pod
-	conn   connection
-	status *clientv3.StatusResponse
-}
-
-// leader asks all members, which must all answer, and returns the one that leads, and one of the others.
-func (o *observer) leader(ctx context.Context) (leader, follower member, err error) {
-	pods, err := o.list(ctx)
-	if err != nil {
-		return member{}, member{}, err
-	}
-	for _, pod := range pods {
-		m := member{pod: pod}
-		err := o.ask(ctx, &pod, func(ctx context.Context, c connection) error {
-			var err error
-			m.conn = c
-			m.status, err = c.maintenance.Status(ctx, "")
-			return err
-		})
-		switch {
-		case err != nil:
-			return member{}, member{}, fmt.Errorf("status of member %s: %w", pod.Name, err)
-		case m.status.Leader == m.status.Header.MemberId:
-			leader = m
-		default:
-			follower = m
+func startedVoters(list []*etcdserverpb.Member) int {
+	started := 0
+	for _, m := range list {
+		if !m.IsLearner && len(m.ClientURLs) > 0 {
+			started++
 		}
 	}
-	if leader.status == nil || len(pods) > 1 && follower.status == nil {
-		return member{}, member{}, fmt.Errorf("none of the %d members leads, or none follows", len(pods))
-	}
-	return leader, follower, nil
+	return started
 }

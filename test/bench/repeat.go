@@ -10,6 +10,9 @@ import (
 // permanent is an error that repeating does not mend.
 type permanent struct{ error }
 
+// errNotYet is the failure of a look that did not find what it is for.
+var errNotYet = errors.New("not yet")
+
 // repeat does something every tick until it succeeds: etcd refuses membership changes for a while, and says so.
 func repeat(ctx context.Context, what string, do func(context.Context) error) error {
 	start := time.Now()

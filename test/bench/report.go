@@ -12,22 +12,34 @@ import (
 	"time"
 )
 
-// createTarget is how many times the floor's median a creation may take.
-const createTarget = 1.5
+// ratioTarget is how many times the floor's median something may take; zero when that is only told.
+func ratioTarget(name string) float64 {
+	switch name {
+	case createVoters, upgradeDone, restartDone:
+		return 1.5
+	default:
+		return 0
+	}
+}
 
 // results are all that was measured; times are in seconds.
 type results struct {
 	Started     time.Time `json:"started"`
 	Machine     machine   `json:"machine"`
 	EtcdVersion string    `json:"etcdVersion"`
+	UpgradedTo  string    `json:"upgradedTo,omitempty"`
 	VolumeSize  string    `json:"volumeSize"`
 	// TLS tells that all clusters, on both sides, spoke TLS.
 	TLS          bool          `json:"tls"`
 	Measurements []measurement `json:"measurements,omitempty"`
 	// Milestones of creation, since the apply.
 	Milestones []measurement `json:"milestones,omitempty"`
-	Issuing    *issuing      `json:"issuing,omitempty"`
-	Rest       *rest         `json:"rest,omitempty"`
+	// Writing are figures of a client that wrote while members were changed.
+	Writing []measurement `json:"writing,omitempty"`
+	// Repair are moments on the way of a repair, since the decision.
+	Repair  []measurement `json:"repair,omitempty"`
+	Issuing *issuing      `json:"issuing,omitempty"`
+	Rest    *rest         `json:"rest,omitempty"`
 
 	root string
 }
@@ -41,18 +53,21 @@ type measurement struct {
 	Ratio float64 `json:"ratio,omitempty"`
 	// Target is the largest wanted ratio; zero when there is none.
 	Target float64 `json:"target,omitempty"`
+	// Limit is the largest value that the operator may ever have; nil when there is none.
+	Limit *float64 `json:"limit,omitempty"`
 }
 
-// met tells whether the target is met; true without one.
-func (m measurement) met() bool { return m.Target == 0 || m.Ratio > 0 && m.Ratio <= m.Target }
+// met tells whether target and limit are met; true without them.
+func (m measurement) met() bool {
+	fast := m.Target == 0 || m.Ratio > 0 && m.Ratio <= m.Target
+	return fast && (m.Limit == nil || m.Operator != nil && m.Operator.Max <= *m.Limit)
+}
 
 func (r *results) compare(floor, operator []life) {
 	times := func(l life) map[string]float64 { return l.times }
 	for _, name := range timed() {
 		if m, found := newMeasurement(name, floor, operator, times); found {
-			if name == createVoters {
-				m.Target = createTarget
-			}
+			m.Target = ratioTarget(name)
 			r.Measurements = append(r.Measurements, m)
 		}
 	}
@@ -60,6 +75,19 @@ func (r *results) compare(floor, operator []life) {
 	for _, stone := range milestones(3) {
 		if m, found := newMeasurement(stone.name, floor, operator, reached); found {
 			r.Milestones = append(r.Milestones, m)
+		}
+	}
+	writing := func(l life) map[string]float64 { return l.writing }
+	for _, name := range writingFigures() {
+		if m, found := newMeasurement(name, floor, operator, writing); found {
+			m.Limit = writingLimit(name)
+			r.Writing = append(r.Writing, m)
+		}
+	}
+	repair := func(l life) map[string]float64 { return l.repair }
+	for _, name := range repairMoments() {
+		if m, found := newMeasurement(name, floor, operator, repair); found {
+			r.Repair = append(r.Repair, m)
 		}
 	}
 }
@@ -94,6 +122,11 @@ func (r *results) missed() []string {
 			missed = append(missed, fmt.Sprintf("%s takes %.2f times the floor, target %.2f", m.Name, m.Ratio, m.Target))
 		}
 	}
+	for _, m := range r.Writing {
+		if !m.met() {
+			missed = append(missed, fmt.Sprintf("%s: %.2f, at most %.2f wanted", m.Name, m.Operator.Max, *m.Limit))
+		}
+	}
 	if r.Rest != nil && len(r.Rest.Writes) > 0 {
 		missed = append(missed, fmt.Sprintf("%d writes to Kubernetes at rest, target none", len(r.Rest.Writes)))
 	}
@@ -106,7 +139,7 @@ func (r *results) print(out io.Writer) error {
 	m := r.Machine
 	line("\n%d cores, %.0f GiB, %s, kernel %s, load before %.1f", m.Cores, m.MemoryGiB, m.System, m.Kernel, m.Load)
 	line("Kubernetes %s with %d nodes, etcd %s %s on volumes of %s, operator %s",
-		m.Kubernetes, m.Nodes, r.EtcdVersion, r.transport(), r.VolumeSize, m.Operator)
+		m.Kubernetes, m.Nodes, r.versions(), r.transport(), r.VolumeSize, m.Operator)
 	if r.Issuing != nil {
 		r.Issuing.print(line)
 	}
@@ -122,10 +155,29 @@ func (r *results) print(out io.Writer) error {
 			line("%s\t%s\t%s", m.Name, spread(m.Floor), spread(m.Operator))
 		}
 	}
+	if len(r.Writing) > 0 {
+		line("\nof a client that writes meanwhile\tfloor\toperator\ttarget")
+		for _, m := range r.Writing {
+			line("%s\t%s\t%s\t%s", m.Name, spread(m.Floor), spread(m.Operator), verdict(m))
+		}
+	}
+	if len(r.Repair) > 0 {
+		line("\non the way of a repair, since the decision\tfloor\toperator")
+		for _, m := range r.Repair {
+			line("%s\t%s\t%s", m.Name, spread(m.Floor), spread(m.Operator))
+		}
+	}
 	if r.Rest != nil {
 		r.Rest.print(line, r.transport())
 	}
 	return t.Flush()
+}
+
+func (r *results) versions() string {
+	if r.UpgradedTo == "" {
+		return r.EtcdVersion
+	}
+	return r.EtcdVersion + ", upgraded to " + r.UpgradedTo + ","
 }
 
 // transport is how everybody speaks to everybody.
@@ -167,10 +219,14 @@ func ratio(r float64) string {
 }
 
 func verdict(m measurement) string {
-	if m.Target == 0 {
+	switch {
+	case m.Limit != nil:
+		return fmt.Sprintf("never above %.2f: %s", *m.Limit, passed(m.met()))
+	case m.Target != 0:
+		return fmt.Sprintf("at most %.2f: %s", m.Target, passed(m.met()))
+	default:
 		return ""
 	}
-	return fmt.Sprintf("at most %.2f: %s", m.Target, passed(m.met()))
 }
 
 func passed(ok bool) string {
@@ -186,6 +242,11 @@ func (l life) String() string {
 	for _, name := range timed() {
 		if v, found := l.times[name]; found {
 			words = append(words, fmt.Sprintf("%s %.2f s", name, v))
+		}
+	}
+	for _, name := range writingFigures() {
+		if v, found := l.writing[name]; found {
+			words = append(words, fmt.Sprintf("%s %.2f", name, v))
 		}
 	}
 	return strings.Join(words, "; ")
