@@ -138,6 +138,9 @@ func TestOptionsAreRefused(t *testing.T) {
 		"-repeats=0":           "-repeats",
 		"-version=3.5.35":      "-version",
 		"-version=3.6":         "-version",
+		"-version=3.7.3":       "-upgrade-to",
+		"-upgrade-to=3.6.17":   "-upgrade-to",
+		"-upgrade-to=3.7":      "-upgrade-to",
 		"-size=50Mi":           "-size",
 		"-size=big":            "-size",
 		"-only=create,destroy": "destroy",
@@ -148,6 +151,9 @@ func TestOptionsAreRefused(t *testing.T) {
 		if _, err := parse(strings.Fields(args)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error is %v, want one that contains %q", args, err, want)
 		}
+	}
+	if _, err := parse([]string{"-version=3.7.3", "-only=create"}); err != nil {
+		t.Errorf("3.7 without an upgrade: %v", err)
 	}
 	o, err := parse(nil)
 	if err != nil || o.repeats != 5 || o.rest.Minutes() != 5 || o.single+o.triple != 20 || !o.tls {

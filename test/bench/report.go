@@ -124,7 +124,7 @@ func (r *results) missed() []string {
 	}
 	for _, m := range r.Writing {
 		if !m.met() {
-			missed = append(missed, fmt.Sprintf("%s: %.2f, at most %.2f wanted", m.Name, m.Operator.Max, *m.Limit))
+			missed = append(missed, fmt.Sprintf("%s: %s, never above %.2f wanted", m.Name, spread(m.Operator), *m.Limit))
 		}
 	}
 	if r.Rest != nil && len(r.Rest.Writes) > 0 {
@@ -246,7 +246,12 @@ func (l life) String() string {
 	}
 	for _, name := range writingFigures() {
 		if v, found := l.writing[name]; found {
-			words = append(words, fmt.Sprintf("%s %.2f", name, v))
+			words = append(words, fmt.Sprintf("%s %.4g", name, v))
+		}
+	}
+	for _, name := range repairMoments() {
+		if v, found := l.repair[name]; found {
+			words = append(words, fmt.Sprintf("%s after %.2f s", name, v))
 		}
 	}
 	return strings.Join(words, "; ")
