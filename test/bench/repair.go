@@ -59,7 +59,9 @@ func (s *stage) repair(ctx context.Context, l *life) (err error) {
 	if err != nil {
 		return fmt.Errorf("repair: %w\n\n%s", err, diagnosis(ctx, s.env, s.observer.namespace))
 	}
-	l.times[repairDecided] = decided.Sub(gone).Seconds()
+	if !s.hand {
+		l.times[repairDecided] = decided.Sub(gone).Seconds()
+	}
 	l.times[repairDone] = reached[momentVoter].Sub(decided).Seconds()
 	for _, name := range repairMoments() {
 		l.repair[name] = reached[name].Sub(decided).Seconds()
