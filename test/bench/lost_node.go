@@ -22,8 +22,9 @@ func awayFrom(node string, followers []member) (member, error) {
 	return member{}, fmt.Errorf("all %d followers run on %s, the operator's node", len(followers), node)
 }
 
-// lose takes the Pod's node away for good, as when a machine breaks and a cloud's controller deletes its Node. Kubernetes
-// must have noticed before: what became of a Pod that is still called ready, nobody knows. It returns when it was gone.
+// lose takes the Pod's node away for good, as when a machine breaks and a cloud's controller deletes its Node.
+// Kubernetes must have noticed before: what became of a Pod that is still called ready, nobody knows. It returns when
+// the Node was gone.
 func (s *stage) lose(ctx context.Context, pod *corev1.Pod) (time.Time, error) {
 	node := pod.Spec.NodeName
 	if err := s.env.Node(ctx, "kill", node); err != nil {
@@ -76,7 +77,8 @@ func notBack(ctx context.Context, e *framework.Environment, node string) string 
 		return "it is not ready"
 	}
 	var dns corev1.PodList
-	err := e.Client.List(ctx, &dns, client.InNamespace(metav1.NamespaceSystem), client.MatchingLabels{"k8s-app": "kube-dns"})
+	err := e.Client.List(ctx, &dns, client.InNamespace(metav1.NamespaceSystem),
+		client.MatchingLabels{"k8s-app": "kube-dns"})
 	if err != nil {
 		return err.Error()
 	}

@@ -69,8 +69,8 @@ func (s *stage) repair(ctx context.Context, l *life) (err error) {
 	return nil
 }
 
-// watchReplacement has the member replaced, and tells when that was decided and when what was reached. Several waits run
-// beside one another, so that none is late because of another one.
+// watchReplacement has the member replaced, and tells when that was decided and when what was reached. Several waits
+// run beside one another, so that none is late because of another one.
 func (s *stage) watchReplacement(
 	ctx context.Context, leader, lost member,
 ) (decided time.Time, reached map[string]time.Time, err error) {

@@ -11,7 +11,8 @@ import (
 )
 
 // replace removes the lost member before it adds another one, because etcd adds none beside a dead one of three
-// (server/etcdserver/server.go, mayAddMember). The confirmed removal is the fence behind which its Pod may be forgotten.
+// (server/etcdserver/server.go, mayAddMember). The confirmed removal is the fence behind which its Pod may be
+// forgotten.
 func (s *byHand) replace(ctx context.Context, leader, lost member) (decided time.Time, err error) {
 	decided = time.Now()
 	if err := removeMember(ctx, leader.conn, lost); err != nil {

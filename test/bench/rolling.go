@@ -70,7 +70,8 @@ func (s *stage) roll(
 	})
 }
 
-// roll changes all members, each when the one before it is back. The leader is the last one, and has handed over before.
+// roll changes all members, each when the one before it is back. The leader is the last one, and has handed over
+// before.
 func (s *byHand) roll(ctx context.Context, version string, change func(context.Context, member) error) error {
 	done := map[uint64]bool{}
 	for {

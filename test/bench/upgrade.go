@@ -13,7 +13,9 @@ import (
 // upgrade measures an upgrade of all members in their Pods.
 func (s *stage) upgrade(ctx context.Context, l *life) error {
 	to := s.options.upgradeTo
-	return s.roll(ctx, l, partUpgrade, upgradeDone, to, func(ctx context.Context) error { return s.subject.upgrade(ctx, to) })
+	return s.roll(ctx, l, partUpgrade, upgradeDone, to, func(ctx context.Context) error {
+		return s.subject.upgrade(ctx, to)
+	})
 }
 
 // upgrade gives the Pods another image: their kubelets replace the containers. The flags are the same in 3.6 and 3.7.
