@@ -127,7 +127,7 @@ func (o *observer) dialByName(ctx context.Context, address string) (net.Conn, er
 	}
 	name, _, _ := strings.Cut(host, ".")
 	for _, p := range pods {
-		if p.Name == name && p.Status.PodIP != "" {
+		if p.Name == name && p.Status.PodIP != "" && p.DeletionTimestamp == nil {
 			var dialer net.Dialer
 			return dialer.DialContext(ctx, "tcp", net.JoinHostPort(p.Status.PodIP, port))
 		}
