@@ -68,6 +68,8 @@ func (e *Executor) Do(ctx context.Context, c *state.Cluster, step plan.Step) err
 		return requestCertificates(ctx, w, c)
 	case plan.StartMembers:
 		return startMembers(ctx, w, c, s)
+	case plan.ApplyPodMetadata, plan.PatchPod, plan.ResizePod:
+		return changeInPlace(ctx, w, c, step)
 	case plan.DeletePod:
 		return deletePod(ctx, w, c, s)
 	case plan.DeleteVolume:

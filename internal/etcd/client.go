@@ -110,6 +110,7 @@ type Client interface {
 	// MoveLeader hands the leadership to another voter, and returns when that one leads. ErrNotLeader unless this member
 	// leads; any other error leaves open who does.
 	MoveLeader(ctx context.Context, to uint64) error
+	Versions
 }
 
 // Dialer hands out clients. Client never blocks on the network, the first call does; it fails for a target without an

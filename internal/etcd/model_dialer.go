@@ -110,7 +110,7 @@ func (m *Model) answer(ctx context.Context, call Call, do func(p *process) error
 	if m.unreachable[call.Target.PodUID] || p.cfg.Address != call.Target.Address {
 		return errUnreachable
 	}
-	if call.Method != MethodStatus && p.disk.view.isLearner(p.disk.member) {
+	if call.Method != MethodStatus && call.Method != MethodClusterVersion && p.disk.view.isLearner(p.disk.member) {
 		return errNotForLearners
 	}
 	err = do(p)
@@ -186,14 +186,7 @@ func (c modelClient) Members(ctx context.Context) (list MemberList, err error) {
 		if err := c.model.linearizable(p); err != nil {
 			return err
 		}
-		list.ClusterID = p.disk.cluster
-		for _, m := range p.disk.view.members {
-			member := Member{ID: m.id, Name: m.name, PeerURLs: []string{m.peerURL}, Learner: m.learner}
-			if m.clientURL != "" {
-				member.ClientURLs = []string{m.clientURL}
-			}
-			list.Members = append(list.Members, member)
-		}
+		list = p.disk.list()
 		return nil
 	})
 	if err != nil {

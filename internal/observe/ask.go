@@ -63,6 +63,9 @@ func (o *Observer) ask(ctx context.Context, c *state.Cluster, pods []state.Pod) 
 	case a.complaint():
 		a.askAlarms(ctx, clients[speaker])
 	}
+	if a.etcd.Listed && a.minorsDiffer(c) {
+		a.askVersions(ctx, pods, clients, speaker)
+	}
 	return a
 }
 
@@ -140,7 +143,7 @@ func probe(ctx context.Context, client etcd.Client) state.Probe {
 	return state.Probe{
 		Answered: true, ClusterID: s.ClusterID, MemberID: s.MemberID, Version: s.Version, Leader: s.Leader,
 		Term: s.Term, Committed: s.Committed, Applied: s.Applied, Learner: s.Learner, Errors: s.Errors,
-		DBSize: s.DBSize, DBSizeInUse: s.DBSizeInUse,
+		DBSize: s.DBSize, DBSizeInUse: s.DBSizeInUse, StorageVersion: s.StorageVersion,
 	}
 }
 

@@ -148,7 +148,7 @@ func (w *walk) tidy(m state.Member, activity string) bool {
 		why = "it is bound to a node that it need not, or must, wait for"
 	case p.Finished:
 		why = "its containers ended for good"
-	case !p.Running && !m.Probe.Answered && p.Applied != desiredTemplate(w.c, m):
+	case !p.Running && !m.Probe.Answered && outdated(w.c, m):
 		why = "it does not run, and the spec has changed since it was created"
 	case w.c.TLS.Outdated(*p) && obstacle(w.c, m) == "" && (!w.c.Formed() || !p.Running && !m.Probe.Answered):
 		why = "it trusts other certificate authorities than those that are trusted now"
@@ -158,4 +158,11 @@ func (w *walk) tidy(m state.Member, activity string) bool {
 	w.propose(creation, DeletePod{Name: p.Name, UID: p.UID, Why: why}, activity,
 		fmt.Sprintf("%s is created again on its volume: %s", p.Name, why))
 	return true
+}
+
+// outdated tells that the Pod was made from another template than it would be now, its labels aside.
+func outdated(c *state.Cluster, m state.Member) bool {
+	d := resources.Compare(m.Pod.Applied, desiredTemplate(c, m))
+	d.Metadata = false
+	return !d.None()
 }

@@ -27,7 +27,10 @@ func (w *walk) restart(m state.Member, activity, why string) {
 		w.handOver(m, activity, "restarted")
 		return
 	}
-	w.propose(membership, DeletePod{Name: m.Name, UID: m.Pod.UID, Why: why}, activity,
+	version, _ := target(c, m)
+	w.propose(membership, DeletePod{
+		Name: m.Name, UID: m.Pod.UID, Why: why, Volume: volumeName(m), Version: version,
+	}, activity,
 		m.Name+" is restarted on its volume: "+why)
 }
 

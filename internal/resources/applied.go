@@ -18,6 +18,7 @@ type appliedSpec struct {
 	Etcd        *v1alpha1.EtcdOptions      `json:"etcd,omitempty"`
 	PodTemplate *v1alpha1.PodTemplate      `json:"podTemplate,omitempty"`
 	Ephemeral   *v1alpha1.EphemeralStorage `json:"ephemeral,omitempty"`
+	RestartedAt *string                    `json:"restartedAt,omitempty"`
 }
 
 // Applied renders the part of the spec that shapes a member Pod of the version as canonical JSON: equal wishes give
@@ -32,13 +33,18 @@ func Applied(c *v1alpha1.EtcdCluster, version string) string {
 	if t := spec.PodTemplate; t != nil {
 		t.Metadata, t.Spec = orNil(t.Metadata), orNil(t.Spec)
 	}
-	b, err := json.Marshal(appliedSpec{
+	return encode(appliedSpec{
 		Version:     version,
 		Image:       orNil(spec.Image),
 		Etcd:        orNil(spec.Etcd),
 		PodTemplate: orNil(spec.PodTemplate),
 		Ephemeral:   spec.Storage.Ephemeral,
+		RestartedAt: spec.RestartedAt,
 	})
+}
+
+func encode(s appliedSpec) string {
+	b, err := json.Marshal(s)
 	if err != nil {
 		// Only unsupported Go types fail to marshal, and the API has none.
 		panic("marshal the applied spec: " + err.Error())

@@ -31,12 +31,14 @@ func ParsePod(cluster string, pod *corev1.Pod) (state.Pod, error) {
 		Trust:           MountedTrust(pod),
 		Certificates:    pod.Annotations[AnnotationCertificates],
 		Version:         r.text(AnnotationVersion),
-		IP:              pod.Status.PodIP,
-		Node:            pod.Spec.NodeName,
-		Created:         pod.CreationTimestamp.Time,
-		Terminating:     pod.DeletionTimestamp != nil,
-		Ready:           ready(pod),
-		Pinned:          pinnedNode(pod.Spec.Affinity),
+
+		PatchedContainer: pod.Annotations[AnnotationPatchedContainer],
+		IP:               pod.Status.PodIP,
+		Node:             pod.Spec.NodeName,
+		Created:          pod.CreationTimestamp.Time,
+		Terminating:      pod.DeletionTimestamp != nil,
+		Ready:            ready(pod),
+		Pinned:           pinnedNode(pod.Spec.Affinity),
 	}
 	if r.values[AnnotationSealedAfter] != "" {
 		p.SealedAfter = int(r.positive(AnnotationSealedAfter))
@@ -48,6 +50,7 @@ func ParsePod(cluster string, pod *corev1.Pod) (state.Pod, error) {
 		return state.Pod{}, fmt.Errorf("pod %s/%s: %w", pod.Namespace, pod.Name, r.err)
 	}
 	readContainer(pod, &p)
+	readChange(pod, &p)
 	return p, nil
 }
 

@@ -111,3 +111,11 @@ func (c exclusiveClient) Remove(ctx context.Context, id uint64) error {
 func (c exclusiveClient) MoveLeader(ctx context.Context, to uint64) error {
 	return c.change(func() error { return c.client.MoveLeader(ctx, to) })
 }
+
+func (c exclusiveClient) ClusterVersion(ctx context.Context) (string, error) {
+	return read(c, func() (string, error) { return c.client.ClusterVersion(ctx) })
+}
+
+func (c exclusiveClient) OwnMembers(ctx context.Context) (etcd.MemberList, error) {
+	return read(c, func() (etcd.MemberList, error) { return c.client.OwnMembers(ctx) })
+}

@@ -54,6 +54,12 @@ type Etcd struct {
 	Foreign []ForeignMember
 	// WrongClusterID names members that answered with another cluster's ID.
 	WrongClusterID []string
+	// ClusterVersion is the minor at which the members work together, such as "3.6". It is asked for only while the
+	// minor of a member differs from the wanted one; empty when it was not, or is not known.
+	ClusterVersion string
+	// ListsDiffer names members whose own list of the members is not the linearizable one, or is not known; asked for
+	// together with ClusterVersion.
+	ListsDiffer []string
 	// Err is the last error met while listing; empty when the list is known.
 	Err string
 }
