@@ -136,7 +136,7 @@ func (w *walk) tidy(m state.Member, activity string) bool {
 	}
 	if w.c.Ephemeral() && (m.Started || m.RecordedStarted()) {
 		// Its data would go with it: such a member is removed first, never just deleted.
-		return false
+		return w.mend(m, activity)
 	}
 	if !w.c.Ephemeral() && (m.Volume == nil || m.Volume.Terminating) {
 		// The Pod is all that still keeps the data: a claim that is being deleted goes when its last Pod does.

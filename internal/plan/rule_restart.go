@@ -27,10 +27,11 @@ func (w *walk) restart(m state.Member, activity, why string) {
 		w.handOver(m, activity, "restarted")
 		return
 	}
-	version, _ := target(c, m)
-	w.propose(membership, DeletePod{
-		Name: m.Name, UID: m.Pod.UID, Why: why, Volume: volumeName(m), Version: version,
-	}, activity,
+	step := DeletePod{Name: m.Name, UID: m.Pod.UID, Why: why}
+	if version, _ := target(c, m); m.Volume != nil && m.Volume.Version != version {
+		step.Volume, step.Version = m.Volume.Name, version
+	}
+	w.propose(membership, step, activity,
 		m.Name+" is restarted on its volume: "+why)
 }
 
@@ -88,6 +89,9 @@ func returnProblem(c *state.Cluster, m state.Member) string {
 // accepts tells that the Pod trusts the authority of a published certificate, or that nobody knows what it trusts, its
 // ConfigMap being lost.
 func accepts(t *state.TLS, p state.Pod, name state.CertificateName) bool {
+	if t == nil {
+		return true // plain text
+	}
 	a := t.Authority(name.Side())
 	if _, known := t.Trusts[p.Trust]; !known {
 		return true

@@ -25,7 +25,10 @@ func templateNeed(c *state.Cluster, m state.Member) need {
 		why = imageChange(m, version)
 		activity = versionActivity(m.Pod.Version, version)
 	}
+	stopped := !m.Pod.Running && !m.Probe.Answered
 	switch {
+	case stopped && (!c.Ephemeral() || mendable(c, m, d, version)):
+		return need{} // it is made anew at once; see tidy
 	case len(d.Recreate) > 0 || d.Image && !runsWith(c, m, version):
 	case unresizable(c, m, d):
 		why = "its node cannot change its cpu and memory in place (" + cmp.Or(m.Pod.Resize.Pending, "refused") + ")"
@@ -71,6 +74,33 @@ func unresizable(c *state.Cluster, m state.Member, d resources.Difference) bool 
 	return m.Pod.Resize.Infeasible
 }
 
+// mendable tells that the change of a Pod can be made in place by another image alone.
+func mendable(c *state.Cluster, m state.Member, d resources.Difference, version string) bool {
+	return d.Image && len(d.Recreate) == 0 && runsWith(c, m, version)
+}
+
+// mend gives a Pod that does not run, and that keeps the data of its member, the newest image. It stops nothing.
+func (w *walk) mend(m state.Member, activity string) bool {
+	c := w.c
+	if m.Pod.Running || m.Probe.Answered || m.Pod.Finished {
+		return false
+	}
+	version := versionFor(c, m)
+	if !mendable(c, m, resources.Compare(m.Pod.Applied, resources.Applied(c.Object, version)), version) {
+		return false
+	}
+	w.propose(creation, patchStep(c, m, version), activity,
+		m.Name+" does not run, and its image has changed since it was started")
+	return true
+}
+
+func patchStep(c *state.Cluster, m state.Member, version string) PatchPod {
+	return PatchPod{
+		Member: m.Name, PodUID: m.Pod.UID, Volume: volumeName(m), Version: version,
+		Image: resources.Image(c.Object, version),
+	}
+}
+
 // patchPod changes the image of a running Pod, which restarts its container. Invariants: as for restart; the data stays
 // where it is, and its record names the version before it runs.
 func (w *walk) patchPod(m state.Member, activity, why string) {
@@ -89,10 +119,7 @@ func (w *walk) patchPod(m state.Member, activity, why string) {
 		return
 	}
 	version, _ := target(c, m)
-	w.propose(membership, PatchPod{
-		Member: m.Name, PodUID: m.Pod.UID, Volume: volumeName(m), Version: version,
-		Image: resources.Image(c.Object, version),
-	}, activity, m.Name+" is restarted in place: "+why)
+	w.propose(membership, patchStep(c, m, version), activity, m.Name+" is restarted in place: "+why)
 }
 
 // outliving keeps the announcement up while a container still runs whose image was changed: its Pod is about to be

@@ -198,10 +198,18 @@ func (b *Builder) pod(m state.Member) *state.Pod {
 	if !b.c.Ephemeral() {
 		p.Volume = resources.VolumeName(Name, m.Slot, m.ID)
 	}
+	p.Args = b.Args(m.Slot, m.ID, Version)
 	if t := b.c.TLS; t != nil {
 		p.Trust, p.Certificates = t.Trust, t.Revision()
 	}
 	return p
+}
+
+// Args are the flags of a member of the version.
+func (b *Builder) Args(slot int, id uint64, version string) []string {
+	return resources.Flags(b.c.Object, state.Incarnation{
+		Slot: slot, Generation: 1, Token: Token, MemberID: id, PeerURL: resources.PeerURL(b.c.Object, slot), Version: version,
+	}, false)
 }
 
 // list that a member starts with before it is sealed: the bootstrap's, or for a learner that of all members.
