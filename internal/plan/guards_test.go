@@ -75,7 +75,6 @@ func TestOwnershipConflict(t *testing.T) {
 func TestInvalidSpec(t *testing.T) {
 	unknown := func(s *v1alpha1.EtcdClusterSpec) { s.Version = ptr.To("3.4.1") }
 	class := func(s *v1alpha1.EtcdClusterSpec) { s.Storage.StorageClassName = ptr.To("fast") }
-	minor := func(s *v1alpha1.EtcdClusterSpec) { s.Version = ptr.To("3.7.3") }
 	const refused = "InvalidSpec: the spec is refused: spec.version \"3.4.1\" is not supported"
 	scenarios{
 		"a new cluster is not bootstrapped with it": {
@@ -93,10 +92,6 @@ func TestInvalidSpec(t *testing.T) {
 				`InvalidSpec: storage.storageClassName cannot be changed yet (the volumes are of class "")`,
 				"ScalingUp: waiting until all voters are healthy: demo-1 has no Pod",
 			},
-		},
-		"another minor is not rolled out": {
-			cluster: statetest.Formed(3).Spec(minor),
-			blocked: []string{"RolloutNotSupported: changing the minor of a running cluster (3.6.16) is not supported"},
 		},
 	}.run(t)
 }
@@ -148,14 +143,3 @@ func TestAlarms(t *testing.T) {
 	}.run(t)
 }
 
-func TestRollout(t *testing.T) {
-	const reported = "RolloutNotSupported: the template of demo-0, demo-2 is older than the spec"
-	scenarios{
-		"Pods of an older template are reported and left running": {
-			cluster: statetest.Formed(3).Outdate(0, 2), blocked: []string{reported},
-		},
-		"and hinder no scale-up": {
-			cluster: statetest.Formed(3).Replicas(5).Outdate(0, 2), step: addLearner(3), blocked: []string{reported},
-		},
-	}.run(t)
-}

@@ -6,7 +6,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
+	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/quorum"
+	"github.com/quorate/quorate/internal/resources"
 	"github.com/quorate/quorate/internal/state"
 	"github.com/quorate/quorate/internal/state/statetest"
 )
@@ -150,7 +152,7 @@ func (d *dice) fate(m *state.Member) string {
 		}
 		return "down"
 	case kind == 11:
-		m.Pod.Applied = "{}"
+		d.template(m.Pod)
 		return "outdated"
 	case kind == 12 && m.Volume != nil:
 		m.Volume.Terminating = true
@@ -158,6 +160,18 @@ func (d *dice) fate(m *state.Member) string {
 	default:
 		return "as it was"
 	}
+}
+
+// template makes the Pod one of another template.
+func (d *dice) template(p *state.Pod) {
+	c := statetest.Fresh()
+	differs := []func(*v1alpha1.EtcdClusterSpec){
+		cpu("200m"), repository("other"), labelled, func(s *v1alpha1.EtcdClusterSpec) { s.RestartedAt = new("earlier") },
+	}[d.n(4)]
+	if p.Volume == "" {
+		c = statetest.Ephemeral(1)
+	}
+	p.Applied = resources.Applied(c.Spec(differs).Build().Object, p.Version)
 }
 
 func (d *dice) leftovers(b *statetest.Builder) {

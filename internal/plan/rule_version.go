@@ -94,8 +94,16 @@ func refuseUpgrade(c *state.Cluster) *refusal {
 // upgrading tells that a member has the wanted minor already.
 func upgrading(c *state.Cluster) bool {
 	return slices.ContainsFunc(c.Members, func(m state.Member) bool {
-		return m.Pod != nil && state.Minor(m.Pod.Version) == state.Minor(c.Version())
+		return state.Minor(presentVersion(m)) == state.Minor(c.Version())
 	})
+}
+
+// presentVersion is what the member's Pod runs, or is started with; without a Pod, what its volume records.
+func presentVersion(m state.Member) string {
+	if m.Pod != nil {
+		return m.Pod.Version
+	}
+	return recordedVersion(m)
 }
 
 // unfit says what has to be mended before a member changes its minor.
