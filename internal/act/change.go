@@ -71,7 +71,7 @@ func resizePod(ctx context.Context, w *writer, s plan.ResizePod) error {
 	}
 	before := pod.DeepCopy()
 	resources.ChangeResources(pod, w.cluster)
-	err = w.SubResource("resize").Patch(ctx, pod, client.StrategicMergeFrom(before))
+	err = w.SubResource("resize").Patch(ctx, pod, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	switch {
 	case refusedForGood(err):
 		refusal := changePod(ctx, w, s.Member, s.PodUID, func(p *corev1.Pod) { resources.RefuseResize(p, w.cluster) })
