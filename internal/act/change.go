@@ -2,7 +2,6 @@ package act
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -74,8 +73,12 @@ func resizePod(ctx context.Context, w *writer, s plan.ResizePod) error {
 	err = w.SubResource("resize").Patch(ctx, pod, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	switch {
 	case refusedForGood(err):
-		refusal := changePod(ctx, w, s.Member, s.PodUID, func(p *corev1.Pod) { resources.RefuseResize(p, w.cluster) })
-		return errors.Join(fmt.Errorf("kubernetes cannot resize Pod %s (%w): %w", s.Member, err, errChanged), refusal)
+		if err := changePod(ctx, w, s.Member, s.PodUID, func(p *corev1.Pod) {
+			resources.RefuseResize(p, w.cluster)
+		}); err != nil {
+			return err
+		}
+		return fmt.Errorf("kubernetes cannot resize Pod %s (%s): %w", s.Member, err.Error(), errChanged)
 	case err != nil:
 		return fmt.Errorf("resize Pod %s: %w", s.Member, err)
 	}
