@@ -66,6 +66,8 @@ type Status struct {
 	DBSizeInUse    int64 // bytes
 	Errors         []string
 	StorageVersion string
+	// DowngradeTarget is the minor, such as "3.6", to which a downgrade is enabled; empty when none is.
+	DowngradeTarget string
 }
 
 // MemberList is a linearizable list, with the cluster ID of the header it came with.
@@ -111,6 +113,7 @@ type Client interface {
 	// leads; any other error leaves open who does.
 	MoveLeader(ctx context.Context, to uint64) error
 	Versions
+	Downgrader
 }
 
 // Dialer hands out clients. Client never blocks on the network, the first call does; it fails for a target without an

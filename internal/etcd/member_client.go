@@ -113,6 +113,8 @@ func (c *memberClient) Status(ctx context.Context) (Status, error) {
 		DBSizeInUse:    r.DbSizeInUse,
 		Errors:         r.Errors,
 		StorageVersion: r.StorageVersion,
+
+		DowngradeTarget: downgradeTarget(r),
 	}, nil
 }
 

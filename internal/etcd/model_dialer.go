@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 )
 
 // Method names a method of Client.
@@ -28,6 +27,7 @@ type Call struct {
 	Method  Method
 	PeerURL string // of AddLearner
 	ID      uint64 // of Promote, Remove and MoveLeader
+	Minor   string // of EnableDowngrade
 }
 
 // Outcome is what becomes of a call.
@@ -126,7 +126,8 @@ func meaning(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, errUnhealthy), errors.Is(err, errNotEnoughStarted), errors.Is(err, errLearnerNotReady):
+	case errors.Is(err, errUnhealthy), errors.Is(err, errNotEnoughStarted), errors.Is(err, errLearnerNotReady),
+		errors.Is(err, errDowngradeInProcess):
 		known = ErrLater
 	case errors.Is(err, errMemberNotFound):
 		known = ErrNotFound
@@ -161,8 +162,11 @@ func (c modelClient) Status(ctx context.Context) (s Status, err error) {
 			Committed: uint64(d.commit), Applied: uint64(d.commit), Learner: d.view.isLearner(d.member),
 			DBSize: modelDBSize, DBSizeInUse: modelDBSize,
 		}
-		if p.minor >= 6 && d.view.minor != 0 {
-			s.StorageVersion = "3." + strconv.Itoa(d.view.minor) + ".0"
+		if p.minor >= 6 && d.storage != 0 {
+			s.StorageVersion = minorName(d.storage) + ".0"
+		}
+		if p.minor >= 6 && d.view.downgrade != 0 {
+			s.DowngradeTarget = minorName(d.view.downgrade)
 		}
 		if p.lead == 0 {
 			s.Errors = append(s.Errors, "etcdserver: no leader")

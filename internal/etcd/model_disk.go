@@ -56,6 +56,7 @@ type disk struct {
 	commit          int      // number of entries that are committed and applied
 	view            view
 	destroyed       bool
+	storage         int // minor of the storage version; 0 before 3.6 wrote one
 }
 
 func (d *disk) id() identity { return identity{d.cluster, d.member} }
@@ -108,6 +109,7 @@ const (
 	entryPut
 	entryPublish
 	entryVersion
+	entryDowngrade
 	entryAdd
 	entryPromote
 	entryRemove
@@ -120,7 +122,7 @@ type entry struct {
 	term   uint64
 	kind   entryKind
 	member listed
-	minor  int    // of entryVersion
+	minor  int    // of entryVersion; of entryDowngrade its target, 0 to cancel
 	value  string // of entryPut
 	err    error  // why applying it was refused, the same on every member
 }
@@ -139,6 +141,8 @@ type view struct {
 	members []listed // ordered by ID; replaced, never changed in place
 	removed []uint64 // append-only
 	minor   int      // of the cluster version; 0 while it is undecided
+	// downgrade is the minor to which a downgrade is enabled; 0 when none is.
+	downgrade int
 }
 
 func (v *view) find(id uint64) (listed, bool) {
@@ -180,7 +184,9 @@ func (v *view) apply(e *entry, maxLearners int) {
 	switch e.kind {
 	case entryNoop, entryPut:
 	case entryVersion:
-		v.minor = max(v.minor, e.minor)
+		v.minor = e.minor
+	case entryDowngrade:
+		v.downgrade = e.minor
 	case entryPublish:
 		v.replace(e.member.id, func(m *listed) { m.name, m.clientURL = e.member.name, e.member.clientURL })
 	case entryAdd, entryPromote, entryRemove:

@@ -142,4 +142,3 @@ func TestAlarms(t *testing.T) {
 		},
 	}.run(t)
 }
-

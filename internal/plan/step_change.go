@@ -33,7 +33,9 @@ func (s ApplyPodMetadata) String() string { return "bring the labels of " + s.Me
 func (s RecordVolumeVersion) String() string {
 	return "record on " + s.Volume + " that etcd " + s.Version + " is to run on it"
 }
-func (s PatchPod) String() string  { return "restart " + s.Member + " in place with the image " + s.Image }
+func (s PatchPod) String() string {
+	return "restart " + s.Member + " in place with the image " + s.Image
+}
 func (s ResizePod) String() string { return "change cpu and memory of " + s.Member + " in place" }
 
 func (ApplyPodMetadata) step()    {}

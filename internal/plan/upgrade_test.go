@@ -9,7 +9,9 @@ import (
 )
 
 func TestUpgrade(t *testing.T) {
-	to := func() *statetest.Builder { return statetest.Formed(3).ClusterVersion("3.6").Spec(version("3.7.3")).Budget(3) }
+	to := func() *statetest.Builder {
+		return statetest.Formed(3).ClusterVersion("3.6").Spec(version("3.7.3")).Budget(3)
+	}
 	const refused = "VersionRefused: version 3.7.3 is refused: "
 	left := func(who string) string {
 		return "Upgrading: members restart one at a time, because etcd 3.7.3 replaces 3.6.16; left: " + who
@@ -136,7 +138,9 @@ func TestAnUpgradeIsTakenBack(t *testing.T) {
 }
 
 func TestAnUpgradeIsRecordedOnceItIsCompleted(t *testing.T) {
-	all := func() *statetest.Builder { return statetest.Formed(3).Spec(version("3.7.3")).RunVersion("3.7.3", 0, 1, 2) }
+	all := func() *statetest.Builder {
+		return statetest.Formed(3).Spec(version("3.7.3")).RunVersion("3.7.3", 0, 1, 2)
+	}
 	recorded := plan.RecordVersion{Version: "3.7.3"}
 	scenarios{
 		"when the cluster version has followed": {cluster: all().ClusterVersion("3.7"), ensures: []plan.Step{recorded}},

@@ -116,6 +116,14 @@ func (c exclusiveClient) ClusterVersion(ctx context.Context) (string, error) {
 	return read(c, func() (string, error) { return c.client.ClusterVersion(ctx) })
 }
 
+func (c exclusiveClient) EnableDowngrade(ctx context.Context, minor string) error {
+	return c.change(func() error { return c.client.EnableDowngrade(ctx, minor) })
+}
+
+func (c exclusiveClient) CancelDowngrade(ctx context.Context) error {
+	return c.change(func() error { return c.client.CancelDowngrade(ctx) })
+}
+
 func (c exclusiveClient) OwnMembers(ctx context.Context) (etcd.MemberList, error) {
 	return read(c, func() (etcd.MemberList, error) { return c.client.OwnMembers(ctx) })
 }

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/resources"
@@ -228,12 +229,7 @@ func TestAnImageThatSomebodyRewritesCausesNoLoop(t *testing.T) {
 	p := c.pod("demo-0")
 	before := p.Status.ContainerStatuses[0]
 	// What a webhook or a registry mirror does: the same image under another name.
-	c.must(c.Edit(c.ctx, p, func() {
-		p.Spec.Containers[0].Image = before.ImageID
-		if !strings.Contains(before.ImageID, "@") {
-			p.Spec.Containers[0].Image = resources.DefaultImageRepository + "@" + before.ImageID
-		}
-	}))
+	c.must(c.Edit(c.ctx, p, func() { p.Spec.Containers[0].Image = before.ImageID }))
 	c.eventually("waiting until the container runs from the other name", settle, func(context.Context) string {
 		s := c.pod("demo-0").Status.ContainerStatuses[0]
 		if s.ContainerID == before.ContainerID || s.State.Running == nil || !s.Ready {
@@ -286,9 +282,16 @@ func TestUpgradesGoMinorByMinor(t *testing.T) {
 	c.condition(v1alpha1.ConditionProgressing, metav1.ConditionTrue, v1alpha1.ReasonVersionRefused)
 	old := c.pod(c.follower())
 	c.deletePod(old.Name, 30)
-	if image := c.replaced(old).Spec.Containers[0].Image; !strings.HasSuffix(image, ":v3.5.35") {
-		t.Errorf("a Pod that was created again while the version is refused runs %s", image)
-	}
+	c.eventually("waiting until the Pod is created again", settle, func(ctx context.Context) string {
+		p := &corev1.Pod{}
+		if err := c.Client.Get(ctx, client.ObjectKeyFromObject(old), p); err != nil || p.UID == old.UID {
+			return "it is not"
+		}
+		if image := p.Spec.Containers[0].Image; !strings.HasSuffix(image, ":v3.5.35") {
+			t.Errorf("while the version is refused, a Pod is created with the image %s", image)
+		}
+		return c.notReady(ctx)
+	})
 	c.condition(v1alpha1.ConditionProgressing, metav1.ConditionTrue, v1alpha1.ReasonVersionRefused)
 
 	stops, before := c.stops(), c.incarnations()
