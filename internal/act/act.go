@@ -46,7 +46,8 @@ func (e *Executor) Do(ctx context.Context, c *state.Cluster, step plan.Step) err
 	switch s := step.(type) {
 	case plan.CreateLatch, plan.RestoreLatch, plan.RestartBootstrap, plan.FormLatch, plan.RecordVersion:
 		return e.latch(ctx, w, c, step)
-	case plan.AddLearner, plan.Promote, plan.MoveLeader, plan.RemoveMember:
+	case plan.AddLearner, plan.Promote, plan.MoveLeader, plan.RemoveMember, plan.EnableDowngrade,
+		plan.CancelDowngrade:
 		return e.membership(ctx, c, step)
 	case plan.ApplyServices:
 		return applyServices(ctx, w, s)

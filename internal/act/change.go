@@ -57,8 +57,8 @@ func patchPod(ctx context.Context, w *writer, c *state.Cluster, s plan.PatchPod)
 }
 
 // resizePod changes cpu and memory, and then records that: after a crash in between, the same change is sent again and
-// does nothing. What Kubernetes refuses is recorded too, so that the Pod is created again instead; except where it would
-// refuse the new Pod as well.
+// does nothing. What Kubernetes refuses is recorded too, so that the Pod is created again instead; except where it
+// would refuse the new Pod as well.
 func resizePod(ctx context.Context, w *writer, s plan.ResizePod) error {
 	pod, err := livePod(ctx, w, s.Member, s.PodUID)
 	if err != nil {
@@ -70,7 +70,8 @@ func resizePod(ctx context.Context, w *writer, s plan.ResizePod) error {
 	}
 	before := pod.DeepCopy()
 	resources.ChangeResources(pod, w.cluster)
-	err = w.SubResource("resize").Patch(ctx, pod, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	err = w.SubResource("resize").Patch(ctx, pod, patch)
 	switch {
 	case refusedForGood(err):
 		if err := changePod(ctx, w, s.Member, s.PodUID, func(p *corev1.Pod) {

@@ -30,6 +30,10 @@ func (e *Executor) membership(ctx context.Context, c *state.Cluster, step plan.S
 		err = leader.MoveLeader(ctx, s.ToID)
 	case plan.RemoveMember:
 		err = leader.Remove(ctx, s.ID)
+	case plan.EnableDowngrade:
+		err = leader.EnableDowngrade(ctx, s.Target)
+	case plan.CancelDowngrade:
+		err = leader.CancelDowngrade(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", step, err)

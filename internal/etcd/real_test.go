@@ -31,6 +31,14 @@ func TestRealEtcdBehavesAsTheScenarioSays(t *testing.T) {
 	}
 }
 
+func TestRealEtcdChangesVersionsAsTheScenarioSays(t *testing.T) {
+	for _, minors := range [][2]string{{"3.5", "3.6"}, {"3.6", "3.7"}} {
+		t.Run("etcd "+minors[0]+" and "+minors[1], func(t *testing.T) {
+			runVersions(t, minors[0], minors[1], func(t *testing.T) world { return newRealWorld(t, minors[0]) })
+		})
+	}
+}
+
 func TestARealMembersDeathAndReturnAreTold(t *testing.T) {
 	w := newRealWorld(t, "3.6")
 	told := func(what string) {
@@ -181,6 +189,8 @@ func (w *realWorld) start(name string, existing bool, initial ...string) {
 	}()
 	w.processes[name] = p
 }
+
+func (w *realWorld) use(minor string) { w.binary = etcdBinary(w.t, minor) }
 
 func (w *realWorld) kill(name string) {
 	if p := w.processes[name]; p != nil {

@@ -33,8 +33,8 @@ var CertManagerCertificate = schema.GroupVersionKind{Group: "cert-manager.io", V
 type API struct {
 	client.WithWatch
 
-	// Before is called before each write ("create", "update", "patch", "resize", "apply", "delete") of an object, with the client
-	// behind the API, which calls it no more. An error is the answer to the write. It may be nil.
+	// Before is called before each write ("create", "update", "patch", "resize", "apply", "delete") of an object, with the
+	// client behind the API, which calls it no more. An error is the answer to the write. It may be nil.
 	Before func(ctx context.Context, behind client.WithWatch, verb string, obj client.Object) error
 	// Writes that succeeded, such as "create Secret demo-peer-ca".
 	Writes []string

@@ -144,6 +144,7 @@ func probe(ctx context.Context, client etcd.Client) state.Probe {
 		Answered: true, ClusterID: s.ClusterID, MemberID: s.MemberID, Version: s.Version, Leader: s.Leader,
 		Term: s.Term, Committed: s.Committed, Applied: s.Applied, Learner: s.Learner, Errors: s.Errors,
 		DBSize: s.DBSize, DBSizeInUse: s.DBSizeInUse, StorageVersion: s.StorageVersion,
+		DowngradeTarget: s.DowngradeTarget,
 	}
 }
 

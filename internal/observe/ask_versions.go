@@ -11,9 +11,12 @@ import (
 	"github.com/quorate/quorate/internal/state"
 )
 
-// minorsDiffer tells that a member runs another minor than the wanted one: an upgrade or downgrade is asked for, or
-// going on.
+// minorsDiffer tells that a member runs another minor than the wanted one: an upgrade or downgrade is asked for or going
+// on, or was completed and is not recorded yet.
 func (a *answers) minorsDiffer(c *state.Cluster) bool {
+	if c.Latch != nil && state.Minor(c.Latch.Version) != state.Minor(c.Version()) {
+		return true
+	}
 	for _, p := range a.probes {
 		if p.Answered && state.Minor(p.Version) != state.Minor(c.Version()) {
 			return true

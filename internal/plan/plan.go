@@ -80,6 +80,7 @@ var rules = []rule{
 	{"quorum lost", quorumLost},
 	{"untrusting members", untrusting},
 	{"alarms", alarms},
+	{"downgrade", downgrade},
 	{"replace lost member", replaceLost},
 	{"learner in flight", learnerInFlight},
 	{"missing Pod", missingPod},

@@ -51,6 +51,7 @@ var (
 		plan.DeletePod{},
 		plan.AddLearner{}, plan.Promote{}, plan.MoveLeader{}, plan.Retire{}, plan.Resume{}, plan.RemoveMember{},
 		plan.RecordRetired{}, plan.DeleteVolume{}, plan.PatchPod{}, plan.ResizePod{},
+		plan.EnableDowngrade{}, plan.CancelDowngrade{},
 	}
 	ensures = []plan.Step{
 		plan.ApplyServices{}, plan.ApplyDisruptionBudget{}, plan.ApplyOwners{}, plan.Seal{}, plan.RecordPlacement{},
@@ -112,6 +113,9 @@ func faults(c *state.Cluster, d plan.Decision) []string {
 		list = append(list, removalFaults(c, *c.MemberByID(s.ID))...)
 	case plan.DeletePod:
 		list = append(list, podFaults(c, s)...)
+	case plan.EnableDowngrade:
+		fault(c.Learner() != nil || !c.AllVotersHealthy() || len(c.Voters()) != c.Replicas() || c.Etcd.ClusterVersion != "3.6" ||
+			s.Target != "3.5", "a downgrade at the wrong time, or to the wrong minor")
 	case plan.PatchPod:
 		m := byName(c, s.Member)
 		if m.Pod.Running || m.Probe.Answered {

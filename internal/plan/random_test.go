@@ -61,6 +61,7 @@ func randomCluster(seed int) (*state.Cluster, string) {
 	})
 	d.leftovers(b)
 	story += d.certificates(b)
+	d.versions(b)
 	d.world(b)
 	return b.Build(), story
 }
@@ -181,6 +182,22 @@ func (d *dice) leftovers(b *statetest.Builder) {
 	if d.one(6) {
 		b.LeftoverPod(d.n(8))
 	}
+}
+
+// versions perhaps has the user ask for another minor, with etcd on its way there or not.
+func (d *dice) versions(b *statetest.Builder) {
+	if !d.one(4) {
+		return
+	}
+	b.Spec(version([]string{"3.5.35", "3.7.3"}[d.n(2)])).ClusterVersion([]string{"3.6", "", "3.5"}[d.n(3)])
+	target := []string{"", "3.5", "3.6"}[d.n(3)]
+	b.With(func(c *state.Cluster) {
+		for i := range c.Members {
+			if p := &c.Members[i].Probe; p.Answered {
+				p.DowngradeTarget = target
+			}
+		}
+	})
 }
 
 // world is what is the case around the members.

@@ -12,8 +12,8 @@ import (
 	"github.com/quorate/quorate/internal/state"
 )
 
-// templateNeed tells what a member has to undergo because of the spec: its Pod is compared with what was last applied to
-// it, whatever others changed in it. Labels, cpu and memory are changed without it; see podMetadata and resize.
+// templateNeed tells what a member has to undergo because of the spec: its Pod is compared with what was last applied
+// to it, whatever others changed in it. Labels, cpu and memory are changed without it; see podMetadata and resize.
 func templateNeed(c *state.Cluster, m state.Member) need {
 	if m.Pod == nil || m.Pod.Terminating {
 		return need{}

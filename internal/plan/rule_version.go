@@ -124,24 +124,30 @@ func unfit(c *state.Cluster) string {
 	}
 }
 
-// refuseReturn says why a member may not be brought a minor back by another binary alone: that is possible only until
-// etcd's cluster version has followed the upgrade, which it does once no member has the former minor.
+// refuseReturn says why a member may not be brought a minor back now. By another binary alone that is possible until
+// etcd's cluster version has followed the upgrade, which it does once no member has the former minor; from then on etcd
+// has to lower it first.
 func refuseReturn(c *state.Cluster, has string) *refusal {
 	wanted, current := c.Version(), c.Etcd.ClusterVersion
+	waits := func(format string, args ...any) *refusal {
+		return &refusal{v1alpha1.ReasonDowngrading, "the downgrade to " + wanted + " waits " + fmt.Sprintf(format, args...)}
+	}
 	switch {
 	case current == "":
-		return &refusal{v1alpha1.ReasonDowngrading, "waiting until etcd tells its cluster version, to go back to " + wanted}
+		return waits("until etcd tells its cluster version")
 	case nextMinor(wanted) != state.Minor(has):
 		return &refusal{v1alpha1.ReasonVersionRefused, fmt.Sprintf("version %s is refused: the cluster runs %s, and only "+
 			"one minor back is possible: set spec.version to a later release", wanted, has)}
-	case current == state.Minor(wanted) && upgrading(c):
-		return nil
-	case current == state.Minor(wanted):
-		return &refusal{v1alpha1.ReasonDowngrading, "waiting until etcd's cluster version follows its members to " +
-			state.Minor(has) + ", to go back to " + wanted}
+	case current != state.Minor(wanted) && c.DowngradeTarget() == "" && refuseDowngrade(c) != nil:
+		return refuseDowngrade(c)
+	case current != state.Minor(wanted):
+		return waits("until etcd has lowered its cluster version %s", current)
+	case !downgrading(c):
+		return waits("until etcd's cluster version follows its members to %s", state.Minor(has))
+	case unconverted(c) != "":
+		return waits("until %s have converted their data", unconverted(c))
 	default:
-		return &refusal{v1alpha1.ReasonVersionRefused, fmt.Sprintf("version %s is refused: the cluster has completed its "+
-			"upgrade to %s: set spec.version back", wanted, current)}
+		return nil
 	}
 }
 

@@ -279,7 +279,8 @@ func Irreversible(s Step) bool {
 	switch s := s.(type) {
 	case SetAuthority:
 		return s.Change == SwitchAuthority || s.Change == FinishRotation
-	case CreateLatch, RestartBootstrap, RestoreLatch, RemoveMember, DeleteVolume, DeletePod, RecordRetired, PatchPod:
+	case CreateLatch, RestartBootstrap, RestoreLatch, RemoveMember, DeleteVolume, DeletePod, RecordRetired, PatchPod,
+		EnableDowngrade, CancelDowngrade:
 		return true
 	default:
 		return false

@@ -128,7 +128,7 @@ func TestAnUpgradeIsTakenBack(t *testing.T) {
 		},
 		"not while it is about to be completed, as no member has the former version": {
 			cluster: mixed().RunVersion("3.7.3", 0, 1), blocked: []string{
-				"Downgrading: waiting until etcd's cluster version follows its members to 3.7, to go back to 3.6.16"},
+				"Downgrading: the downgrade to 3.6.16 waits until etcd's cluster version follows its members to 3.7"},
 		},
 		"not by two minors": {
 			cluster: mixed().Spec(version("3.5.35")).RunVersion("3.7.3", 0, 1), blocked: []string{

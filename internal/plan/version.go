@@ -24,14 +24,11 @@ func versionFor(c *state.Cluster, m state.Member) string {
 }
 
 // takenBack tells that a member with this version may go back to the wanted one, a minor below: etcd's cluster version
-// is not above it. While nobody can tell, the latch does: it records a version once the cluster version has followed
-// it. Were it wrong, etcd would refuse to start (server/etcdserver/version/downgrade.go, MustDetectDowngrade).
+// was never above it. The latch tells that: it records a version once the cluster version has followed it. Were it wrong, etcd would refuse to start (server/etcdserver/version/downgrade.go, MustDetectDowngrade).
 func takenBack(c *state.Cluster, last string) bool {
-	known := c.Etcd.ClusterVersion
-	if known == "" {
-		known = state.Minor(c.Latch.Version)
-	}
-	return nextMinor(c.Version()) == state.Minor(last) && known == state.Minor(c.Version())
+	wanted, known := state.Minor(c.Version()), c.Etcd.ClusterVersion
+	return nextMinor(c.Version()) == state.Minor(last) && state.Minor(c.Latch.Version) == wanted &&
+		(known == wanted || known == "")
 }
 
 // recordedVersion is the version that last ran on the member's data, or was about to; empty when it never had any.

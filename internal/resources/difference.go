@@ -131,14 +131,14 @@ func qosOf(r corev1.ResourceRequirements) corev1.PodQOSClass {
 		requests = corev1.ResourceList{}
 	}
 	maps.Copy(requests, r.Requests)
-	any, guaranteed := false, true
+	asked, guaranteed := false, true
 	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
 		request, limit := requests[name], r.Limits[name]
-		any = any || !request.IsZero() || !limit.IsZero()
+		asked = asked || !request.IsZero() || !limit.IsZero()
 		guaranteed = guaranteed && !limit.IsZero() && request.Cmp(limit) == 0
 	}
 	switch {
-	case !any:
+	case !asked:
 		return corev1.PodQOSBestEffort
 	case guaranteed:
 		return corev1.PodQOSGuaranteed

@@ -136,8 +136,8 @@ func readChange(pod *corev1.Pod, p *state.Pod) {
 	}
 }
 
-// seen tells that the kubelet has seen the Pod's spec as it is, and given it the memory. Cpu is left out: what a kubelet
-// reports of it is rounded.
+// seen tells that the kubelet has seen the Pod's spec as it is, and given it the memory. Cpu is left out: what a
+// kubelet reports of it is rounded.
 func seen(pod *corev1.Pod, container *corev1.Container) bool {
 	if observed := pod.Status.ObservedGeneration; observed > 0 && observed < pod.Generation {
 		return false

@@ -97,6 +97,8 @@ type Probe struct {
 	Errors      []string
 	// StorageVersion is the minor that its data can be opened with, such as "3.6.0"; empty with etcd 3.5.
 	StorageVersion string
+	// DowngradeTarget is the minor to which a downgrade is enabled; empty when none is, and with etcd 3.5.
+	DowngradeTarget string
 	// Err tells why it did not answer.
 	Err string
 	// Forbidden tells that it refused to answer because the operator is no user of it.
