@@ -56,7 +56,7 @@ var (
 	ensures = []plan.Step{
 		plan.ApplyServices{}, plan.ApplyDisruptionBudget{}, plan.ApplyOwners{}, plan.Seal{}, plan.RecordPlacement{},
 		plan.FormLatch{}, plan.RecordVersion{}, plan.MarkVoter{}, plan.ApplyNetworkPolicy{},
-		plan.ApplyPodMetadata{}, plan.RecordVolumeVersion{},
+		plan.ApplyPodMetadata{}, plan.RecordVolumeVersion{}, plan.RecordSnapshots{},
 	}
 )
 

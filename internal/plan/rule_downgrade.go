@@ -20,6 +20,9 @@ func downgrade(w *walk) {
 	if !c.Formed() || !c.Etcd.Listed {
 		return
 	}
+	if w.forceSnapshots() {
+		return
+	}
 	switch enabled := c.DowngradeTarget(); {
 	case enabled != "" && enabled != state.Minor(c.Version()):
 		w.cancelDowngrade("it is no longer wanted")

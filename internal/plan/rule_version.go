@@ -71,6 +71,12 @@ func refuseUpgrade(c *state.Cluster) *refusal {
 	switch {
 	case current == "":
 		return &refusal{v1alpha1.ReasonUpgrading, "waiting until etcd tells its cluster version, to upgrade to " + wanted}
+	case c.DowngradeTarget() != "":
+		return &refusal{v1alpha1.ReasonUpgrading, fmt.Sprintf("the upgrade to %s waits until etcd's downgrade to %s is "+
+			"cancelled", wanted, c.DowngradeTarget())}
+	case behindAll(c):
+		return &refusal{v1alpha1.ReasonUpgrading, fmt.Sprintf("the upgrade to %s waits until etcd's cluster version %s "+
+			"follows its members", wanted, current)}
 	case nextMinor(current+".0") != state.Minor(wanted) && current != state.Minor(wanted):
 		return refuse("the cluster is at etcd %s, and minors cannot be skipped: set spec.version to a release of %s first",
 			current, nextMinor(current+".0"))
@@ -88,7 +94,18 @@ func refuseUpgrade(c *state.Cluster) *refusal {
 	} else if why != "" {
 		return refuse("%s. It goes on when that is mended, or set spec.version back", why)
 	}
+	if name := oldLogs(c); name != "" {
+		return &refusal{v1alpha1.ReasonUpgrading, fmt.Sprintf("the upgrade to %s waits until %s has saved a snapshot", wanted,
+			name)}
+	}
 	return nil
+}
+
+// behindAll tells that all members have a later minor than the cluster version, which is about to follow them.
+func behindAll(c *state.Cluster) bool {
+	return !slices.ContainsFunc(c.Members, func(m state.Member) bool {
+		return !Older(c.Etcd.ClusterVersion, state.Minor(presentVersion(m)))
+	})
 }
 
 // upgrading tells that a member has the wanted minor already.
@@ -113,7 +130,7 @@ func unfit(c *state.Cluster) string {
 		return c.Learner().Name + " is a learner, which has to be promoted or removed first"
 	case len(c.Etcd.Alarms) > 0:
 		return fmt.Sprintf("etcd raises the alarm %s", c.Etcd.Alarms[0].Type)
-	case len(c.Voters()) < c.Replicas():
+	case len(c.Voters()) != c.Replicas():
 		return fmt.Sprintf("%d voters are wanted and there are %d", c.Replicas(), len(c.Voters()))
 	case !c.AllVotersHealthy():
 		return "not all members are healthy: " + sick(c)

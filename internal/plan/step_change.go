@@ -2,8 +2,10 @@ package plan
 
 import "k8s.io/apimachinery/pkg/types"
 
-// Changes of running Pods in place. ApplyPodMetadata and RecordVolumeVersion are ensures.
+// Changes of running Pods in place. ApplyPodMetadata, RecordVolumeVersion and RecordSnapshots are ensures.
 type (
+	// RecordSnapshots records in the latch that these members saved a snapshot at the present minor.
+	RecordSnapshots struct{ Members []uint64 }
 	// ApplyPodMetadata brings the user's labels and annotations of the Pod up to date.
 	ApplyPodMetadata struct {
 		Member string
@@ -38,6 +40,9 @@ func (s PatchPod) String() string {
 }
 func (s ResizePod) String() string { return "change cpu and memory of " + s.Member + " in place" }
 
+func (s RecordSnapshots) String() string { return "record that all members have saved a snapshot" }
+
+func (RecordSnapshots) step()     {}
 func (ApplyPodMetadata) step()    {}
 func (RecordVolumeVersion) step() {}
 func (PatchPod) step()            {}

@@ -150,6 +150,10 @@ type Latch struct {
 	Size int
 	// Version of etcd that was chosen when the latch was made, or last for a cluster without spec.version.
 	Version string
+	// LogSince is the earliest minor, such as "3.6", of which the members' logs may hold entries; empty when not known.
+	LogSince string
+	// Snapshots are the members that have saved a snapshot since, so that their logs hold none of them.
+	Snapshots []uint64
 	// InitialCluster is etcd's --initial-cluster of this generation.
 	InitialCluster string
 	// Launched are the members whose volume (or, when ephemeral, Pod) was created or may have been: the ID is written

@@ -310,6 +310,14 @@ func TestUpgradesGoMinorByMinor(t *testing.T) {
 	c.staysAsItIs()
 	c.rolled(stops, 2)
 	c.sameMembers(ids)
+
+	before, start = c.incarnations(), time.Now()
+	c.edit(version("3.6.16"))
+	c.runs("3.6.16")
+	t.Logf("3.7.3 down to 3.6.16 took %s", time.Since(start).Round(100*time.Millisecond))
+	c.remade(before, false, true)
+	c.rolled(stops, 3)
+	c.sameMembers(ids)
 	w.nothingLost()
 	w.gapAtMost(tolerable)
 }
