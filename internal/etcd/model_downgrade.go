@@ -78,14 +78,15 @@ func (p *process) convert() {
 	}
 }
 
-// tooNew tells why the binary cannot open the data; empty when it can. Servers before 3.6 know no storage version.
-func (p *process) tooNew() string {
+// tooNew tells how etcd exits that is too old for the data; the message is empty when it is not. Servers before 3.6 know
+// no storage version.
+func (p *process) tooNew() (code int, message string) {
 	switch {
-	case p.minor < p.disk.view.minor:
-		return "panic: invalid downgrade; server version is lower than determined cluster version"
 	case p.minor >= 6 && p.disk.storage > p.minor:
-		return fmt.Sprintf("panic: cannot open storage of version 3.%d", p.disk.storage)
+		return 1, fmt.Sprintf("bootstrap failed: version %q is not supported", minorName(p.disk.storage)+".0")
+	case p.minor < p.disk.view.minor:
+		return 2, "panic: invalid downgrade; server version is lower than determined cluster version"
 	default:
-		return ""
+		return 0, ""
 	}
 }

@@ -165,10 +165,7 @@ func (m *Model) boot(p *process) (code int, message string) {
 	p.minor = minor
 	if dir.disk != nil {
 		p.disk = dir.disk
-		if why := p.tooNew(); why != "" {
-			return 2, why
-		}
-		return 0, ""
+		return p.tooNew()
 	}
 	initial, err := parseInitialCluster(p.cfg)
 	if err != nil {

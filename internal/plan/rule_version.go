@@ -187,19 +187,24 @@ func (w *walk) settleVersion() {
 	w.ensure(RecordVersion{Version: wanted})
 }
 
-// invalidDowngrade is what etcd says when it is older than its data (server/etcdserver/version/downgrade.go).
-const invalidDowngrade = "invalid downgrade"
+// tooOld tells that etcd exited because it is older than its data (server/etcdserver/version/downgrade.go,
+// server/storage/schema/schema.go).
+func tooOld(exit *state.Exit, minor string) bool {
+	return exit != nil && (strings.Contains(exit.Message, "invalid downgrade") ||
+		strings.Contains(exit.Message, `version "`+minor+`.0" is not supported`) ||
+		strings.Contains(exit.Message, `version \"`+minor+`.0\" is not supported`))
+}
 
 // correctVersion lets a member start again that was taken back too far: an upgrade had been completed when nobody saw
 // it. Its etcd itself says so.
 func (w *walk) correctVersion() {
 	for _, m := range w.c.Members {
 		p := m.Pod
-		if m.Volume == nil || p == nil || p.Running || p.LastExit == nil ||
-			!strings.Contains(p.LastExit.Message, invalidDowngrade) {
+		wanted := w.c.Version()
+		if m.Volume == nil || p == nil || p.Running || !tooOld(p.LastExit, state.Minor(wanted)) {
 			continue
 		}
-		if wanted := w.c.Version(); nextMinor(m.Volume.Version) == state.Minor(wanted) {
+		if nextMinor(m.Volume.Version) == state.Minor(wanted) {
 			w.ensure(RecordVolumeVersion{Volume: m.Volume.Name, Version: wanted})
 		}
 	}
