@@ -48,6 +48,9 @@ func trio() []string { return []string{"a", "b", "c"} }
 // restart starts a member anew with the binary of the minor.
 func (s *versionsScenario) restart(name, minor string) {
 	s.Helper()
+	for range 5 {
+		s.wait() // what is written within the last 100 ms may not survive a kill
+	}
 	s.kill(name)
 	s.untilLeader(name)
 	s.use(minor)

@@ -139,10 +139,6 @@ func TestVersionOfPods(t *testing.T) {
 	to := func(v string) func(*v1alpha1.EtcdClusterSpec) {
 		return func(s *v1alpha1.EtcdClusterSpec) { s.Version = ptr.To(v) }
 	}
-	with := func(l plan.Launch, version string) plan.Launch {
-		l.Incarnation.Version = version
-		return l
-	}
 	const minor = "VersionRefused: version 3.7.3 is refused: "
 	waits := func(version string) []string {
 		replaces := "etcd " + version + " replaces 3.6.16"

@@ -96,10 +96,6 @@ func TestAnUpgradeIsTakenBack(t *testing.T) {
 	mixed := func() *statetest.Builder {
 		return statetest.Formed(3).ClusterVersion("3.6").RunVersion("3.7.3", 2).Spec(version("3.6.16")).Budget(3)
 	}
-	with := func(l plan.Launch, v string) plan.Launch {
-		l.Incarnation.Version = v
-		return l
-	}
 	const why = "etcd 3.6.16 replaces 3.7.3"
 	remade := plan.DeletePod{
 		Name: "demo-2", UID: podUID(2), Why: "it does not run, and the spec has changed since it was created",
