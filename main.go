@@ -59,7 +59,8 @@ func parse(args []string) (options, error) {
 		"comma-separated namespaces to watch; default: all (WATCH_NAMESPACE)")
 	fs.StringVar(&o.DefaultVersion, "default-etcd-version", defaultEtcdVersion,
 		"etcd version of new clusters without spec.version")
-	fs.BoolVar(&o.Nodes, "nodes", true, "read nodes, to tell a failed node from a deleted Pod; needs a ClusterRole")
+	fs.BoolVar(&o.Nodes, "nodes", true,
+		"read nodes and PersistentVolumes, to tell a failed node from a deleted Pod and repair it; needs a ClusterRole")
 	fs.IntVar(&o.Workers, "workers", 8, "clusters that are reconciled at the same time")
 	o.log.BindFlags(fs)
 	if err := fs.Parse(args); err != nil {

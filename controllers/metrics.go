@@ -19,6 +19,7 @@ type Metrics struct {
 	required  *prometheus.GaugeVec
 	wanted    *prometheus.GaugeVec
 	paused    *prometheus.GaugeVec
+	asleep    *prometheus.GaugeVec
 	blocked   *prometheus.GaugeVec
 	dbSize    *prometheus.GaugeVec
 	dbInUse   *prometheus.GaugeVec
@@ -45,6 +46,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		required:  gauge("cluster_required_voters", "Healthy voters that a majority needs.", cluster),
 		wanted:    gauge("cluster_wanted_voters", "Voting members that the spec asks for.", cluster),
 		paused:    gauge("cluster_paused", "1 when spec.paused is set.", cluster),
+		asleep:    gauge("cluster_hibernated", "1 when spec.hibernated is set and in force.", cluster),
 		blocked:   gauge("cluster_blocked", "1 for each reason that the operator waits for.", reason),
 		dbSize:    gauge("member_db_size_bytes", "Size of the member's database file.", member),
 		dbInUse:   gauge("member_db_size_in_use_bytes", "Bytes of the member's database file that hold data.", member),
@@ -80,6 +82,7 @@ func (m *Metrics) observe(c *state.Cluster, blocked []plan.Blocked) {
 	m.required.WithLabelValues(ns, name).Set(float64(v.Required))
 	m.wanted.WithLabelValues(ns, name).Set(float64(c.Replicas()))
 	m.paused.WithLabelValues(ns, name).Set(number(c.Object.Spec.Paused != nil && *c.Object.Spec.Paused))
+	m.asleep.WithLabelValues(ns, name).Set(number(hibernates(c)))
 	this := prometheus.Labels{"namespace": ns, "name": name}
 	m.blocked.DeletePartialMatch(this)
 	for _, b := range blocked {
@@ -103,7 +106,8 @@ func (m *Metrics) observe(c *state.Cluster, blocked []plan.Blocked) {
 func (m *Metrics) forget(cluster client.ObjectKey) {
 	this := prometheus.Labels{"namespace": cluster.Namespace, "name": cluster.Name}
 	for _, g := range []*prometheus.GaugeVec{
-		m.available, m.voters, m.healthy, m.required, m.wanted, m.paused, m.blocked, m.dbSize, m.dbInUse, m.applied, m.expiry,
+		m.available, m.voters, m.healthy, m.required, m.wanted, m.paused, m.asleep, m.blocked, m.dbSize, m.dbInUse,
+		m.applied, m.expiry,
 	} {
 		g.DeletePartialMatch(this)
 	}

@@ -25,7 +25,7 @@ func (r *EtcdClusterReconciler) report(ctx context.Context, c *state.Cluster, d 
 	obj.Status = status(c, d, o)
 	r.Metrics.observe(c, append(slices.Clone(o.blocked), d.Blocked...))
 	if o.done {
-		log.FromContext(ctx).Info("Done", "step", d.Step.String(), "reason", d.Reason)
+		log.FromContext(ctx).Info("Done", "step", d.Step.String(), "reason", d.Reason, "rule", d.Rule)
 		r.Events.Eventf(obj, nil, corev1.EventTypeNormal, d.Activity, actionOf(d.Step), "%s", note(d))
 	}
 	for _, s := range o.news {
@@ -92,6 +92,8 @@ func (r *EtcdClusterReconciler) tellTransition(
 		was == nil && is.Type == v1alpha1.ConditionCertificatesValid,
 		was == nil && is.Type == v1alpha1.ConditionDegraded && is.Status != metav1.ConditionTrue:
 		return
+	case is.Reason == v1alpha1.ReasonHibernated || is.Reason == v1alpha1.ReasonWaking:
+		// It was asked for.
 	case is.Type == v1alpha1.ConditionAvailable && is.Status != metav1.ConditionTrue,
 		is.Type == v1alpha1.ConditionCertificatesValid && is.Status != metav1.ConditionTrue,
 		is.Type == v1alpha1.ConditionDegraded && is.Status == metav1.ConditionTrue,

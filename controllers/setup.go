@@ -58,6 +58,7 @@ func CacheOptions(namespaces []string) cache.Options {
 		&corev1.Pod{}: own, &corev1.PersistentVolumeClaim{}: own, &corev1.Service{}: own, &corev1.ConfigMap{}: own,
 		&corev1.Secret{}:                own,
 		&policyv1.PodDisruptionBudget{}: own, &networkingv1.NetworkPolicy{}: own, &corev1.Node{}: {Transform: stripNode},
+		&corev1.PersistentVolume{}: {Transform: stripDisk},
 	}}
 	for _, ns := range namespaces {
 		if opts.DefaultNamespaces == nil {
@@ -77,32 +78,11 @@ func ownObjects() labels.Selector {
 	return labels.NewSelector().Add(*exists)
 }
 
-// stripNode keeps of a node what the observer reads: nodes carry large image lists and change every few seconds.
-func stripNode(obj any) (any, error) {
-	node, ok := obj.(*corev1.Node)
-	if !ok {
-		return obj, nil
-	}
-	slim := &corev1.Node{
-		TypeMeta: node.TypeMeta,
-		ObjectMeta: metav1.ObjectMeta{
-			Name: node.Name, UID: node.UID, ResourceVersion: node.ResourceVersion, DeletionTimestamp: node.DeletionTimestamp,
-		},
-		Spec: corev1.NodeSpec{Unschedulable: node.Spec.Unschedulable, Taints: node.Spec.Taints},
-	}
-	for _, cond := range node.Status.Conditions {
-		if cond.Type == corev1.NodeReady {
-			slim.Status.Conditions = append(slim.Status.Conditions, corev1.NodeCondition{Type: cond.Type, Status: cond.Status})
-		}
-	}
-	return slim, nil
-}
-
 // SetupWithManager wires the reconciler of EtcdClusters to the manager.
 func SetupWithManager(mgr ctrl.Manager, pool *etcd.Pool, credentials *etcd.Credentials, opts Options) error {
 	observer := &observe.Observer{
 		Etcd: pool, Now: time.Now, DefaultVersion: opts.DefaultVersion, Nodes: opts.Nodes, Live: mgr.GetAPIReader(),
-		Credentials: credentials, Handshake: etcd.Served,
+		Credentials: credentials, Handshake: etcd.Served, ActivePeers: etcd.ActivePeers,
 	}
 	expect := act.NewExpectations(mgr.GetClient(), mgr.GetAPIReader(), time.Now)
 	r := &EtcdClusterReconciler{
@@ -134,6 +114,8 @@ func SetupWithManager(mgr ctrl.Manager, pool *etcd.Pool, credentials *etcd.Crede
 	if opts.Nodes {
 		b = b.Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(clustersOnNode(mgr.GetClient())),
 			builder.WithPredicates(nodeChanged()))
+		b = b.Watches(&corev1.PersistentVolume{}, handler.EnqueueRequestsFromMapFunc(clusterOfDisk(mgr.GetClient())),
+			builder.WithPredicates(diskChanged()))
 	}
 	if err := b.Complete(r); err != nil {
 		return fmt.Errorf("set up the EtcdCluster controller: %w", err)
@@ -143,11 +125,18 @@ func SetupWithManager(mgr ctrl.Manager, pool *etcd.Pool, credentials *etcd.Crede
 
 // specOrAcknowledgement drops the updates that change neither the spec nor an annotation that the operator reads.
 func specOrAcknowledgement() predicate.Predicate {
-	acknowledged := predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		return e.ObjectOld.GetAnnotations()[v1alpha1.AnnotationClientsLoaded] !=
-			e.ObjectNew.GetAnnotations()[v1alpha1.AnnotationClientsLoaded]
+	said := predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, after := e.ObjectOld.GetAnnotations(), e.ObjectNew.GetAnnotations()
+		for _, name := range []string{
+			v1alpha1.AnnotationClientsLoaded, v1alpha1.AnnotationReplaceMember, v1alpha1.AnnotationPreferredLeader,
+		} {
+			if before[name] != after[name] {
+				return true
+			}
+		}
+		return false
 	}}
-	return predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, acknowledged)
+	return predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, said)
 }
 
 // logFor names the cluster in every line, once.
@@ -168,32 +157,6 @@ func clusterOfLabel(_ context.Context, obj client.Object) []reconcile.Request {
 		return nil
 	}
 	return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: obj.GetNamespace(), Name: name}}}
-}
-
-// clustersOnNode finds the clusters that have a Pod on the node.
-func clustersOnNode(reader client.Reader) handler.MapFunc {
-	return func(ctx context.Context, node client.Object) []reconcile.Request {
-		var pods corev1.PodList
-		if err := reader.List(ctx, &pods); err != nil {
-			return nil
-		}
-		var requests []reconcile.Request
-		for i := range pods.Items {
-			if pods.Items[i].Spec.NodeName == node.GetName() {
-				requests = append(requests, clusterOfLabel(ctx, &pods.Items[i])...)
-			}
-		}
-		return requests
-	}
-}
-
-// nodeChanged drops the updates of a node that change nothing that matters.
-func nodeChanged() predicate.Predicate {
-	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		before, ok1 := e.ObjectOld.(*corev1.Node)
-		after, ok2 := e.ObjectNew.(*corev1.Node)
-		return !ok1 || !ok2 || observe.NodeState(before) != observe.NodeState(after)
-	}}
 }
 
 // connectionChanges turns lost and new connections to members into reconciles.

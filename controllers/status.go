@@ -34,7 +34,7 @@ func status(c *state.Cluster, d plan.Decision, o outcome) v1alpha1.EtcdClusterSt
 	s.Leader = nilWhenEmpty(c.LeaderName())
 	s.Members = members(c)
 	quorumStatus(&s, c)
-	blocked := append(append([]plan.Blocked{}, o.blocked...), d.Blocked...)
+	blocked := whileWaking(c, append(append([]plan.Blocked{}, o.blocked...), d.Blocked...))
 	for _, cond := range []metav1.Condition{
 		ready(c, d, blocked), available(c), withPending(progressing(d, blocked), d.Pending), degraded(c, blocked),
 	} {
@@ -144,6 +144,9 @@ func ready(c *state.Cluster, d plan.Decision, blocked []plan.Blocked) metav1.Con
 		cond.Reason, cond.Message = blocked[0].Reason, blocked[0].Message
 	case d.Step != nil:
 		cond.Reason, cond.Message = d.Activity, d.Reason
+	case d.Asleep != "":
+		// As kstatus has it: what was asked for is reached. Available tells that nobody is served.
+		cond.Status, cond.Reason, cond.Message = metav1.ConditionTrue, v1alpha1.ReasonHibernated, d.Asleep
 	case !c.Etcd.Serving || !c.AllVotersHealthy():
 		cond.Reason, cond.Message = v1alpha1.ReasonMemberUnhealthy, unhealthy(c)
 	default:
@@ -166,6 +169,10 @@ func available(c *state.Cluster) metav1.Condition {
 		cond.Message = "the record of the bootstrap is missing or cannot be read"
 	case !c.Formed():
 		cond.Reason, cond.Message = v1alpha1.ReasonBootstrapping, "no quorum has been seen yet"
+	case hibernates(c):
+		cond.Reason, cond.Message = v1alpha1.ReasonHibernated, "spec.hibernated is set: the members are stopped"
+	case waking(c):
+		cond.Reason, cond.Message = v1alpha1.ReasonWaking, "the members start on their volumes: "+unhealthy(c)
 	case unreachable(c):
 		cond.Status, cond.Reason = metav1.ConditionUnknown, v1alpha1.ReasonObservationFailed
 		cond.Message = "the Pods are ready but the operator cannot reach them: " + unhealthy(c)
@@ -203,6 +210,9 @@ func progressing(d plan.Decision, blocked []plan.Blocked) metav1.Condition {
 		}
 	default:
 		cond.Status, cond.Reason, cond.Message = metav1.ConditionFalse, v1alpha1.ReasonAsSpecified, "nothing to do"
+		if d.Asleep != "" {
+			cond.Reason, cond.Message = v1alpha1.ReasonHibernated, d.Asleep
+		}
 	}
 	return cond
 }
@@ -211,11 +221,15 @@ func degraded(c *state.Cluster, blocked []plan.Blocked) metav1.Condition {
 	cond := metav1.Condition{Type: v1alpha1.ConditionDegraded, Status: metav1.ConditionTrue}
 	for _, b := range blocked {
 		switch b.Reason {
-		case v1alpha1.ReasonMemberLost, v1alpha1.ReasonVolumeWiped, v1alpha1.ReasonAlarm, v1alpha1.ReasonWrongClusterID,
-			v1alpha1.ReasonQuorumLost:
+		case v1alpha1.ReasonMemberLost, v1alpha1.ReasonReplacingMember, v1alpha1.ReasonVolumeWiped, v1alpha1.ReasonAlarm,
+			v1alpha1.ReasonWrongClusterID, v1alpha1.ReasonQuorumLost:
 			cond.Reason, cond.Message = b.Reason, b.Message
 			return cond
 		}
+	}
+	if hibernates(c) || waking(c) {
+		cond.Status, cond.Reason, cond.Message = metav1.ConditionFalse, available(c).Reason, available(c).Message
+		return cond
 	}
 	if c.Formed() && !c.AllVotersHealthy() && !onlyStarting(c) {
 		cond.Reason, cond.Message = v1alpha1.ReasonMemberUnhealthy, unhealthy(c)

@@ -32,6 +32,13 @@ func TestConditions(t *testing.T) {
 		notYet      = "False Bootstrapping: no quorum has been seen yet"
 	)
 	paused := func(s *v1alpha1.EtcdClusterSpec) { s.Paused = ptr.To(true) }
+	hibernated := func(s *v1alpha1.EtcdClusterSpec) { s.Hibernated = ptr.To(true) }
+	wasAsleep := func(c *state.Cluster) {
+		c.Object.Status.Conditions = []metav1.Condition{{
+			Type: v1alpha1.ConditionAvailable, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonHibernated,
+		}}
+	}
+	const stopped = "False Hibernated: the members are stopped"
 	tests := map[string]struct {
 		cluster *statetest.Builder
 		outcome outcome
@@ -92,10 +99,13 @@ func TestConditions(t *testing.T) {
 				"True Alarm: demo-1 has reached its quota",
 			}},
 		"a lost volume": {statetest.Formed(3).NoPod(1).NoVolume(1), outcome{}, conditions{
-			"False MemberLost: demo-1 is lost: its volume is gone", quorate, "True MemberLost: demo-1",
-			"True MemberLost: demo-1 is lost",
+			"False ReplacingMember: demo-1 is replaced: its volume is gone", quorate, "True ReplacingMember: demo-1",
+			"True ReplacingMember: demo-1 is replaced",
 		}},
-		"a wiped volume": {statetest.Formed(3).Wipe(1), outcome{}, conditions{
+		"a lost volume that a person has to decide on": {statetest.Formed(3).NoPod(1).NoVolume(1).Spec(manual), outcome{},
+			conditions{"False MemberLost: demo-1 is lost: its volume is gone", quorate, "True MemberLost: demo-1",
+				"True MemberLost: demo-1 is lost"}},
+		"a wiped volume": {statetest.Formed(3).Wipe(1).Spec(manual), outcome{}, conditions{
 			"False VolumeWiped: demo-1 is lost", quorate, "True VolumeWiped: demo-1",
 			"True VolumeWiped: demo-1 is lost: its data was wiped",
 		}},
@@ -103,6 +113,40 @@ func TestConditions(t *testing.T) {
 			"False Paused: spec.paused is set", quorate, "False Paused: nothing is changed until it is removed",
 			"True MemberUnhealthy: demo-1",
 		}},
+		"a cluster whose members are stopped, with the majority there still": {
+			statetest.Formed(3).Spec(hibernated).NoPod(2), outcome{}, conditions{
+				"False Hibernating: spec.hibernated is set", quorate, "True Hibernating: delete Pod demo-1", "False Quorate",
+			}},
+		"a cluster whose last member is stopped": {
+			statetest.Formed(3).Spec(hibernated).NoPod(1, 2).Unlisted(), outcome{}, conditions{
+				"False Hibernating: spec.hibernated is set", stopped, "True Hibernating: delete Pod demo-0", stopped,
+			}},
+		"a hibernated cluster is as specified, but not available": {
+			statetest.Formed(3).Spec(hibernated).NoPod(0, 1, 2).Unlisted(), outcome{}, conditions{
+				"True Hibernated: hibernated: no Pod runs", stopped, "False Hibernated: remove spec.hibernated to wake", stopped,
+			}},
+		"a hibernated cluster that is paused": {
+			statetest.Formed(3).Spec(hibernated).Spec(paused).NoPod(0, 1, 2).Unlisted(), outcome{}, conditions{
+				"False Paused: spec.paused is set", stopped, "False Paused", stopped,
+			}},
+		"a quorum that was lost while a cluster that is to hibernate is paused": {
+			statetest.Formed(3).Spec(hibernated).Spec(paused).Crash(0, 1, 2).Unlisted(), outcome{}, conditions{
+				"False Paused: spec.paused is set", "False QuorumLost", "False Paused", "True MemberUnhealthy",
+			}},
+		"a cluster that wakes": {
+			statetest.Formed(3).Launch(0, 1, 2).Unlisted().With(wasAsleep), outcome{}, conditions{
+				"False Waking: no majority serves", "False Waking: the members start on their volumes: demo-0 is not running",
+				"True Waking: no majority serves", "False Waking",
+			}},
+		"a cluster that wakes, and a member crashes": {
+			statetest.Formed(3).Launch(0, 1).Crash(2).Unlisted().With(wasAsleep), outcome{}, conditions{
+				"False QuorumLost", "False QuorumLost", "True QuorumLost", "True QuorumLost",
+			}},
+		"a cluster that wakes, but does not within minutes": {
+			statetest.Formed(3).Launch(0, 1, 2).Unlisted().With(wasAsleep).
+				With(func(c *state.Cluster) { c.Now = c.Now.Add(6 * time.Minute) }), outcome{}, conditions{
+				"False QuorumLost", "False QuorumLost", "True QuorumLost", "True QuorumLost",
+			}},
 		"a step that failed": {
 			statetest.Formed(3), outcome{blocked: []plan.Blocked{{Reason: v1alpha1.ReasonActionFailed,
 				Message: "create Pod: forbidden"}}},
@@ -124,7 +168,7 @@ func TestConditions(t *testing.T) {
 			}},
 		"an ephemeral member that is being replaced": {statetest.Ephemeral(3).NoPod(1), outcome{}, conditions{
 			"False ReplacingMember: demo-1 is replaced: its Pod is gone", quorate, "True ReplacingMember: demo-1",
-			"True MemberUnhealthy: demo-1 has no Pod",
+			"True ReplacingMember: demo-1 is replaced: its Pod is gone",
 		}},
 		"a bootstrapped member that is late is no degradation": {
 			statetest.Formed(3).Crash(2).Member(2,
@@ -166,6 +210,10 @@ func TestStatusHoldsNothingVolatile(t *testing.T) {
 		"learner":      func() *statetest.Builder { return statetest.Formed(3).Replicas(5).Learner(3).Launch(3).Run(3) },
 		"quorum lost":  func() *statetest.Builder { return statetest.Formed(3).Crash(1, 2).Unlisted() },
 		"scaling down": func() *statetest.Builder { return statetest.Formed(5).Replicas(3) },
+		"hibernated": func() *statetest.Builder {
+			asleep := func(s *v1alpha1.EtcdClusterSpec) { s.Hibernated = ptr.To(true) }
+			return statetest.Formed(3).Spec(asleep).NoPod(0, 1, 2).Unlisted()
+		},
 	}
 	later := func(c *state.Cluster) {
 		c.Now = c.Now.Add(time.Hour)
@@ -277,4 +325,8 @@ func TestTheTransitionTimeOfAConditionStaysWhileItsStatusDoes(t *testing.T) {
 			t.Errorf("%s went from %s to %s, and its transition time moved: %t", cond.Type, was.Status, cond.Status, moved)
 		}
 	}
+}
+
+func manual(s *v1alpha1.EtcdClusterSpec) {
+	s.Repair = &v1alpha1.RepairSpec{Mode: ptr.To(v1alpha1.RepairManual)}
 }

@@ -52,6 +52,7 @@ type EtcdClusterList struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.etcd) || !has(self.etcd.quotaBackendBytes) || has(self.storage.ephemeral) || !isQuantity(string(self.etcd.quotaBackendBytes)) || (has(self.storage.size) && !isQuantity(string(self.storage.size))) || quantity(string(self.etcd.quotaBackendBytes)).compareTo(quantity(has(self.storage.size) ? string(self.storage.size) : '8Gi')) <= 0",fieldPath=".etcd.quotaBackendBytes",message="quotaBackendBytes must not be above storage.size (8Gi when not set): etcd would fill the volume before it stops accepting writes"
 // +kubebuilder:validation:XValidation:rule="!has(self.etcd) || !has(self.etcd.quotaBackendBytes) || !has(self.storage.ephemeral) || !has(self.storage.ephemeral.sizeLimit) || !isQuantity(string(self.etcd.quotaBackendBytes)) || !isQuantity(string(self.storage.ephemeral.sizeLimit)) || quantity(string(self.etcd.quotaBackendBytes)).compareTo(quantity(string(self.storage.ephemeral.sizeLimit))) <= 0",fieldPath=".etcd.quotaBackendBytes",message="quotaBackendBytes must not be above storage.ephemeral.sizeLimit: the kubelet would evict the member before etcd stops accepting writes"
 // +kubebuilder:validation:XValidation:rule="(has(self.tls) && has(self.tls.mode) && self.tls.mode == 'Disabled') == (has(oldSelf.tls) && has(oldSelf.tls.mode) && oldSelf.tls.mode == 'Disabled')",fieldPath=".tls.mode",message="tls.mode cannot be changed from or to Disabled, because members that speak TLS and members that do not cannot talk to one another: create a new cluster and move the data"
+// +kubebuilder:validation:XValidation:rule="!has(self.hibernated) || !self.hibernated || !has(self.storage.ephemeral)",fieldPath=".hibernated",message="a cluster with ephemeral storage cannot be hibernated, because its data would go with its Pods: use a volume, or delete the cluster"
 type EtcdClusterSpec struct {
 	// replicas is the number of voting members: 1, 3, 5 or 7. Default 3.
 	// A new cluster starts with this many members; later changes go through etcd's member API, one member at a time.
@@ -105,9 +106,18 @@ type EtcdClusterSpec struct {
 	// +optional
 	ClientService *ClientServiceSpec `json:"clientService,omitempty"`
 
+	// repair says how lost members are replaced. When not set, they are replaced by themselves.
+	// +optional
+	Repair *RepairSpec `json:"repair,omitempty"`
+
 	// paused stops all changes to the cluster; the status is still reported.
 	// +optional
 	Paused *bool `json:"paused,omitempty"`
+
+	// hibernated stops the member Pods and keeps the volumes, the Services and the certificates. When it is false or
+	// removed again, all members start on their data. A change of the membership that is under way is finished first.
+	// +optional
+	Hibernated *bool `json:"hibernated,omitempty"`
 }
 
 // ImageSpec says where the etcd image comes from. Its tag is always "v" and the version.

@@ -50,6 +50,8 @@ func (e *Executor) Do(ctx context.Context, c *state.Cluster, step plan.Step) err
 	case plan.AddLearner, plan.Promote, plan.MoveLeader, plan.RemoveMember, plan.EnableDowngrade,
 		plan.CancelDowngrade:
 		return e.membership(ctx, c, step)
+	case plan.DisarmAlarm:
+		return e.disarm(ctx, c, s)
 	case plan.ApplyServices:
 		return applyServices(ctx, w, s)
 	case plan.ApplyDisruptionBudget:

@@ -31,9 +31,9 @@ func record(ctx context.Context, w *writer, step plan.Step) error {
 	case plan.UpdateStart:
 		return changePod(ctx, w, s.Member, s.PodUID, func(p *corev1.Pod) { resources.SetStart(p, s.Start) })
 	case plan.Retire:
-		return setRetiring(ctx, w, s.Name, s.Volume, s.PodUID, true)
+		return setRetiring(ctx, w, s, true)
 	case plan.Resume:
-		return setRetiring(ctx, w, s.Name, s.Volume, s.PodUID, false)
+		return setRetiring(ctx, w, plan.Retire{Name: s.Name, Volume: s.Volume, PodUID: s.PodUID}, false)
 	case plan.RecordRetired:
 		for _, name := range s.Volumes {
 			if err := changeVolume(ctx, w, name, resources.RecordRetired); err != nil {
@@ -74,11 +74,14 @@ func adopt(ctx context.Context, w *writer, s plan.Adopt) error {
 	return changePod(ctx, w, s.Member, s.PodUID, func(p *corev1.Pod) { resources.SetOwner(p, w.cluster, true) })
 }
 
-func setRetiring(ctx context.Context, w *writer, member, volume string, pod types.UID, retiring bool) error {
-	if volume != "" {
-		return changeVolume(ctx, w, volume, func(v *corev1.PersistentVolumeClaim) { resources.RecordRetiring(v, retiring) })
+func setRetiring(ctx context.Context, w *writer, s plan.Retire, retiring bool) error {
+	if s.Volume != "" {
+		return changeVolume(ctx, w, s.Volume, func(v *corev1.PersistentVolumeClaim) {
+			resources.RecordRetiring(v, retiring)
+			resources.RecordEvidence(v, s.Evidence)
+		})
 	}
-	return changePod(ctx, w, member, pod, func(p *corev1.Pod) { resources.RecordPodRetiring(p, retiring) })
+	return changePod(ctx, w, s.Name, s.PodUID, func(p *corev1.Pod) { resources.RecordPodRetiring(p, retiring) })
 }
 
 func changeVolume(ctx context.Context, w *writer, name string, mutate func(*corev1.PersistentVolumeClaim)) error {

@@ -61,6 +61,7 @@ type Status struct {
 	Term           uint64
 	Committed      uint64 // raft index committed, as this member knows it
 	Applied        uint64 // raft index applied
+	Revision       int64  // latest revision of its data
 	Learner        bool
 	DBSize         int64 // bytes
 	DBSizeInUse    int64 // bytes
@@ -103,6 +104,11 @@ type Client interface {
 	// Alarms lists the alarms that are raised. It needs a quorum, and every call is an entry in etcd's log: ask only when
 	// Status.Errors tells of an alarm.
 	Alarms(ctx context.Context) ([]Alarm, error)
+	// HashKV hashes the member's own data up to a revision that it has (Status.Revision is its latest). It costs a full
+	// read of the database.
+	HashKV(ctx context.Context, revision int64) (Hash, error)
+	// Disarm ends an alarm. It needs a quorum; an alarm that is not raised is no error.
+	Disarm(ctx context.Context, a Alarm) error
 	// AddLearner adds a learner with this peer URL and returns its ID. ErrExists, ErrTooManyLearners, ErrLater.
 	AddLearner(ctx context.Context, peerURL string) (uint64, error)
 	// Promote makes a learner a voter. ErrNotLearner, ErrNotFound, ErrLater.

@@ -39,6 +39,7 @@ func (s *scenario) oneOfThreeDown() {
 	if s.leaderName() == "a" {
 		live = "b"
 	}
+	s.wantPeers(s.leaderName(), live)
 	s.wantError(etcd.ErrLater, s.leader().Remove(s.ctx(), s.id(live)))
 	s.mustRemove("c")
 	s.wantMembers("a voter", "b voter")

@@ -30,6 +30,8 @@ type world interface {
 	// exited tells with which code and last words the process exited.
 	exited(name string) (code int, message string, exited bool)
 	client(name string) etcd.Client
+	// activePeers tells from which suspects the leader hears.
+	activePeers(leader string, id uint64, suspects []uint64) (map[uint64]bool, error)
 	put(name, value string) error
 	// lost returns the acknowledged writes that a linearizable read at the member does not find.
 	lost(name string) ([]string, error)
@@ -51,6 +53,7 @@ var steps = []struct {
 	{"three members bootstrap under the IDs that are predicted", (*scenario).bootstrap},
 	{"a change is refused while members are connected for less than 5 s", (*scenario).changeTooEarly},
 	{"the leadership moves at the request of the leader only", (*scenario).moveLeader},
+	{"all members hash the same data, and the leader hears from them", (*scenario).agree},
 	{"a learner is added under the ID of its second", (*scenario).addLearner},
 	{"a second learner, a used peer URL and an unready learner are refused", (*scenario).refuseChanges},
 	{"a joiner whose list is short exits", (*scenario).joinWithShortList},

@@ -108,6 +108,7 @@ func (c *memberClient) Status(ctx context.Context) (Status, error) {
 		Term:           r.RaftTerm,
 		Committed:      r.RaftIndex,
 		Applied:        r.RaftAppliedIndex,
+		Revision:       r.Header.GetRevision(),
 		Learner:        r.IsLearner,
 		DBSize:         r.DbSize,
 		DBSizeInUse:    r.DbSizeInUse,

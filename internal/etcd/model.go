@@ -25,6 +25,7 @@ type Model struct {
 	ran         map[identity]*disk  // what each member ID last ran on
 	removed     map[identity]bool
 	alarms      map[uint64][]Alarm // by cluster ID
+	corrupt     map[*disk]bool
 	writes      []write
 	clusters    []uint64
 	violations  []Violation
@@ -57,6 +58,7 @@ func NewModel(opts ModelOptions) *Model {
 	return &Model{
 		opts: opts, pods: map[string]*process{}, isolated: map[string]bool{}, unreachable: map[string]bool{},
 		ran: map[identity]*disk{}, removed: map[identity]bool{}, alarms: map[uint64][]Alarm{},
+		corrupt: map[*disk]bool{},
 	}
 }
 

@@ -160,7 +160,7 @@ func (c modelClient) Status(ctx context.Context) (s Status, err error) {
 		s = Status{
 			ClusterID: d.cluster, MemberID: d.member, Version: p.cfg.Version, Leader: p.lead, Term: d.term,
 			Committed: uint64(d.commit), Applied: uint64(d.commit), Learner: d.view.isLearner(d.member),
-			DBSize: modelDBSize, DBSizeInUse: modelDBSize,
+			Revision: int64(d.commit), DBSize: modelDBSize, DBSizeInUse: modelDBSize,
 		}
 		if p.minor >= 6 && d.storage != 0 {
 			s.StorageVersion = minorName(d.storage) + ".0"

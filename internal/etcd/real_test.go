@@ -231,6 +231,12 @@ func (w *realWorld) client(name string) etcd.Client {
 	return c
 }
 
+func (w *realWorld) activePeers(leader string, id uint64, suspects []uint64) (map[uint64]bool, error) {
+	return etcd.ActivePeers(context.Background(), etcd.PeersQuestion{
+		Address: w.address(leader), Member: id, Suspects: suspects, Heartbeat: 100 * time.Millisecond,
+	})
+}
+
 // kv calls do with a client of the member, apart from the pool that is tested.
 func (w *realWorld) kv(name string, do func(context.Context, *clientv3.Client) error) error {
 	c, err := clientv3.New(clientv3.Config{Endpoints: []string{w.clientURL(name)}})

@@ -21,6 +21,8 @@ type answers struct {
 	probes map[types.UID]state.Probe
 	list   []etcd.Member
 	etcd   state.Etcd
+	// hashes of the members' data, only while an alarm says that some is corrupt.
+	hashes map[types.UID]state.Hash
 }
 
 // Target is how a member's process is reached: by the Pod's IP, so that the operator needs no DNS.
@@ -62,6 +64,7 @@ func (o *Observer) ask(ctx context.Context, c *state.Cluster, pods []state.Pod) 
 		a.etcd.Err = "no voter answers"
 	case a.complaint():
 		a.askAlarms(ctx, clients[speaker])
+		a.askHashes(ctx, clients)
 	}
 	if a.etcd.Listed && a.minorsDiffer(c) {
 		a.askVersions(ctx, pods, clients, speaker)
@@ -143,7 +146,8 @@ func probe(ctx context.Context, client etcd.Client) state.Probe {
 	return state.Probe{
 		Answered: true, ClusterID: s.ClusterID, MemberID: s.MemberID, Version: s.Version, Leader: s.Leader,
 		Term: s.Term, Committed: s.Committed, Applied: s.Applied, Learner: s.Learner, Errors: s.Errors,
-		DBSize: s.DBSize, DBSizeInUse: s.DBSizeInUse, StorageVersion: s.StorageVersion,
+		Revision: s.Revision, DBSize: s.DBSize, DBSizeInUse: s.DBSizeInUse,
+		StorageVersion:  s.StorageVersion,
 		DowngradeTarget: s.DowngradeTarget,
 	}
 }
@@ -206,7 +210,7 @@ func (a *answers) askAlarms(ctx context.Context, client etcd.Client) {
 	}
 	for _, alarm := range found {
 		a.etcd.Alarms = append(a.etcd.Alarms, state.Alarm{
-			Type: string(alarm.Type), Member: nameOf(a.list, alarm.MemberID),
+			Type: string(alarm.Type), Member: nameOf(a.list, alarm.MemberID), ID: alarm.MemberID,
 		})
 	}
 }

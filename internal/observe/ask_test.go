@@ -62,7 +62,10 @@ type speaker struct {
 func (s speaker) Status(context.Context) (etcd.Status, error)      { return s.status, nil }
 func (s speaker) Members(context.Context) (etcd.MemberList, error) { return s.list, s.listErr }
 func (s speaker) Read(context.Context) error                       { return s.readErr }
-func (s speaker) Alarms(context.Context) ([]etcd.Alarm, error)     { return s.alarms, s.alarmError }
+func (s speaker) HashKV(_ context.Context, revision int64) (etcd.Hash, error) {
+	return etcd.Hash{Value: 1, Revision: revision}, nil
+}
+func (s speaker) Alarms(context.Context) ([]etcd.Alarm, error) { return s.alarms, s.alarmError }
 
 func TestAskCluster(t *testing.T) {
 	const id = 0xc1
@@ -95,7 +98,8 @@ func TestAskCluster(t *testing.T) {
 				{MemberID: 1, Type: etcd.AlarmNoSpace}, {MemberID: 2, Type: etcd.AlarmCorrupt}, {Type: etcd.AlarmCorrupt},
 			}}, complaint,
 			state.Etcd{ClusterID: id, Listed: true, Serving: true, Alarms: []state.Alarm{
-				{Type: "NOSPACE", Member: "demo-0"}, {Type: "CORRUPT", Member: "2"}, {Type: "CORRUPT", Member: "an unknown member"},
+				{Type: "NOSPACE", Member: "demo-0", ID: 1}, {Type: "CORRUPT", Member: "2", ID: 2},
+				{Type: "CORRUPT", Member: "an unknown member"},
 			}}, 2,
 		},
 	}

@@ -35,6 +35,9 @@ func join(c *state.Cluster, o objects, a answers) {
 			continue
 		}
 		m.Probe = a.probes[m.Pod.UID]
+		if h, known := a.hashes[m.Pod.UID]; known && m.Probe.MemberID == m.ID {
+			m.Hash = &h
+		}
 		if !m.Probe.Answered || c.Etcd.ClusterID == 0 || m.Probe.ClusterID == c.Etcd.ClusterID {
 			continue
 		}

@@ -32,12 +32,15 @@ type Observer struct {
 	DefaultVersion string
 	// Live reads from the API server itself.
 	Live client.Reader
-	// Nodes tells that the operator may read nodes; without, node failure is not taken into account.
+	// Nodes tells that the operator may read nodes and PersistentVolumes; without, their failure is not taken into
+	// account.
 	Nodes bool
 	// Credentials take the operator's certificates, for the etcd clients.
 	Credentials *etcd.Credentials
 	// Handshake tells the fingerprint of the certificate that is served at an address; see etcd.Served.
 	Handshake func(ctx context.Context, address string, certificate *tls.Certificate) (string, error)
+	// ActivePeers tells from which suspects the leader hears; see etcd.ActivePeers.
+	ActivePeers func(ctx context.Context, q etcd.PeersQuestion) (map[uint64]bool, error)
 
 	served    servedCertificates
 	published published
@@ -68,6 +71,12 @@ func (o *Observer) Observe(
 		}
 	}
 	c.Assess()
+	o.readPeers(ctx, c)
+	if o.Nodes {
+		if err := readDisks(ctx, reader, c); err != nil {
+			return nil, err
+		}
+	}
 	return c, nil
 }
 
@@ -100,6 +109,9 @@ func (o *Observer) read(ctx context.Context, reader client.Reader, c *state.Clus
 		return found, err
 	}
 	if err := readPeerService(ctx, reader, c); err != nil {
+		return found, err
+	}
+	if err := readMemberServices(ctx, reader, c); err != nil {
 		return found, err
 	}
 	// The cache lists in no order, the API server by name: equal observations must give equal decisions.
@@ -279,6 +291,9 @@ func NodeState(node *corev1.Node) state.Node {
 	for _, cond := range node.Status.Conditions {
 		if cond.Type == corev1.NodeReady {
 			n.Ready = cond.Status == corev1.ConditionTrue
+			if !n.Ready {
+				n.NotReadySince = cond.LastTransitionTime.Time
+			}
 		}
 	}
 	for _, taint := range node.Spec.Taints {

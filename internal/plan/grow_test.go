@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/quorate/quorate/internal/plan"
 	"github.com/quorate/quorate/internal/state"
@@ -120,8 +121,13 @@ func TestLearner(t *testing.T) {
 			cluster: labelled().Budget(3), step: promote, ensures: []plan.Step{budget(3)}, blocked: []string{about},
 			absent: []plan.Step{plan.MarkVoter{}},
 		},
-		"keeps the budget up while it is labelled and unhealthy": {
-			cluster: labelled().Crash(3), ensures: []plan.Step{budget(3)},
+		"keeps the budget up while it is labelled and has just stopped: a promotion may have been sent": {
+			cluster: labelled().Crash(3).Member(3, func(m *state.Member) { m.Pod.LastExit.At = statetest.Now.Add(-time.Second) }),
+			ensures: []plan.Step{budget(3)},
+			blocked: []string{"ScalingUp: learner demo-3: it is not running"},
+		},
+		"that stays down holds up no drain": {
+			cluster: labelled().Crash(3), ensures: []plan.Step{budget(2)},
 			blocked: []string{"ScalingUp: learner demo-3: it is not running"},
 		},
 		"is not promoted while that would leave no healthy majority": {

@@ -74,7 +74,6 @@ func TestOwnershipConflict(t *testing.T) {
 
 func TestInvalidSpec(t *testing.T) {
 	unknown := func(s *v1alpha1.EtcdClusterSpec) { s.Version = ptr.To("3.4.1") }
-	class := func(s *v1alpha1.EtcdClusterSpec) { s.Storage.StorageClassName = ptr.To("fast") }
 	const refused = "InvalidSpec: the spec is refused: spec.version \"3.4.1\" is not supported"
 	scenarios{
 		"a new cluster is not bootstrapped with it": {
@@ -84,14 +83,6 @@ func TestInvalidSpec(t *testing.T) {
 		"running members go on, and none is created from it": {
 			cluster: statetest.Bootstrap(3).Launch(0, 1, 2).Run(0, 1).Spec(unknown),
 			blocked: []string{refused, "Bootstrapping: waiting for a quorum of 3 members"},
-		},
-		"another storage class stops changes of the membership, not the start of members": {
-			cluster: statetest.Formed(3).Replicas(5).NoPod(1).Spec(class),
-			step:    start(resumed(3, 1)),
-			blocked: []string{
-				`InvalidSpec: storage.storageClassName cannot be changed yet (the volumes are of class "")`,
-				"ScalingUp: waiting until all voters are healthy: demo-1 has no Pod",
-			},
 		},
 	}.run(t)
 }

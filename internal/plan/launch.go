@@ -115,8 +115,8 @@ func obstacle(c *state.Cluster, m state.Member) string {
 		return "an object that it needs belongs to something else or cannot be read"
 	case v == nil:
 		return ""
-	case v.Terminating:
-		return fmt.Sprintf("its volume %s is being deleted", v.Name)
+	case v.Vanishing() != "":
+		return v.Vanishing()
 	case v.Retired:
 		return fmt.Sprintf("its volume %s is retired", v.Name)
 	case v.Foreign():
@@ -138,7 +138,7 @@ func (w *walk) tidy(m state.Member, activity string) bool {
 		// Its data would go with it: such a member is removed first, never just deleted.
 		return w.mend(m, activity)
 	}
-	if !w.c.Ephemeral() && (m.Volume == nil || m.Volume.Terminating) {
+	if !w.c.Ephemeral() && (m.Volume == nil || m.Volume.Vanishing() != "") {
 		// The Pod is all that still keeps the data: a claim that is being deleted goes when its last Pod does.
 		return false
 	}

@@ -12,23 +12,14 @@ func TestLostMember(t *testing.T) {
 	gone := func() *statetest.Builder { return statetest.Formed(3).NoPod(1).NoVolume(1) }
 	const up = "ScalingUp: "
 	scenarios{
-		"a lost volume is reported with what to do, and nothing is started empty": {
-			cluster: gone(), blocked: []string{"MemberLost: demo-1 is lost: its volume is gone. This release"},
-		},
-		"a wiped volume is reported": {
-			cluster: statetest.Formed(3).Wipe(1),
-			blocked: []string{"VolumeWiped: demo-1 is lost: its data was wiped", "StartingMember: demo-1 refuses to start"},
-		},
-		"a volume that is being deleted is reported while its member still runs": {
-			cluster: statetest.Formed(3).Member(1, func(m *state.Member) { m.Volume.Terminating = true }),
-			blocked: []string{"MemberLost: demo-1 is lost: its volume demo-1-"},
-		},
 		"a lost member forbids a scale-up": {
-			cluster: gone().Replicas(5), blocked: []string{"MemberLost: demo-1", up + "demo-1 has no Pod"},
+			cluster: gone().Replicas(5).Spec(manual),
+			blocked: []string{"MemberLost: demo-1", up + "demo-1 has no Pod"},
 		},
 		"but not the start of another": {
 			cluster: gone().NoPod(2).NotServing(), step: start(resumed(3, 2)),
-			blocked: []string{"QuorumLost: only 0 of 3", "MemberLost: demo-1", "StartingMember: demo-0"},
+			blocked: []string{"QuorumLost: only 0 of 3", "ReplacingMember: demo-1 is to be removed",
+				"ReplacingMember: demo-1 is replaced", "StartingMember: demo-0"},
 		},
 		"a voter of the bootstrap that never got a volume gets one after the others have formed": {
 			cluster: statetest.Formed(3).NoPod(2).NoVolume(2).

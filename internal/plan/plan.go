@@ -21,12 +21,18 @@ type Decision struct {
 	Activity string
 	// Reason is one sentence that says why Step is done; empty without a step.
 	Reason string
+	// Rule is the rule that proposed Step; empty without a step.
+	Rule string
+	// Rules are those that had something to say: an ensure, Step, or what is waited for; in their order.
+	Rules []string
 	// Blocked tells what is waited for, the most important first.
 	Blocked []Blocked
 	// Pending goes on in the background and asks for no attention: the cluster is as specified meanwhile.
 	Pending []Blocked
 	// ClientsMustLoad names what clients have to load before a rotation goes on; empty when none waits for them.
 	ClientsMustLoad string
+	// Asleep says that the cluster is hibernated as it shall be, no Pod of it being left; empty when it is not.
+	Asleep string
 	// Wake is when to look again although no event may come; zero leaves it to the events and the slow poll.
 	Wake time.Duration
 }
@@ -43,7 +49,7 @@ type Blocked struct {
 type class int
 
 const (
-	// membership: add, promote, remove, move the leader.
+	// membership: add, promote, remove, and hand over the leadership for that.
 	membership class = 1 << iota
 	// creation: start members that do not run.
 	creation
@@ -51,6 +57,8 @@ const (
 	cleanup
 	// authority: go on with the rotation of a certificate authority.
 	authority
+	// leadership: move the leader away from where it may be stopped.
+	leadership
 )
 
 // rule looks at the cluster and adds to the decision. The order of the rules is the policy.
@@ -77,11 +85,14 @@ var rules = []rule{
 	{"authentication required", authRequired},
 	{"outliving containers", outliving},
 	{"finish removal", finishRemoval},
+	{"hibernate", hibernate},
 	{"quorum lost", quorumLost},
 	{"untrusting members", untrusting},
 	{"alarms", alarms},
 	{"downgrade", downgrade},
 	{"replace lost member", replaceLost},
+	{"requests", requests},
+	{"drain", drain},
 	{"learner in flight", learnerInFlight},
 	{"missing Pod", missingPod},
 	{"version edit", versionEdit},
@@ -90,12 +101,24 @@ var rules = []rule{
 	{"scale up", scaleUp},
 	{"scale down", scaleDown},
 	{"clean up", cleanUp},
+	{"kept evidence", keptEvidence},
+	{"preferred leader", preferredLeader},
+}
+
+// Rules are the names of all rules, in their order.
+func Rules() []string {
+	names := make([]string, 0, len(rules))
+	for _, r := range rules {
+		names = append(names, r.name)
+	}
+	return names
 }
 
 // Next decides. It depends on nothing but the observation.
 func Next(c *state.Cluster) Decision {
 	w := &walk{c: c}
 	for _, r := range rules {
+		w.rule = r.name
 		r.look(w)
 		if w.ended {
 			break
@@ -109,33 +132,49 @@ func Next(c *state.Cluster) Decision {
 type walk struct {
 	c         *state.Cluster
 	d         Decision
+	rule      string // that looks now
 	forbidden class
 	ended     bool
 	// voters that the disruption budget has to keep above the present majority; see budget.go.
 	announce bool
 	// promoting is set when a learner is about to become a voter.
 	promoting bool
+	// stopping is set when all members are stopped, or are about to be, by the user's wish.
+	stopping bool
 }
 
-func (w *walk) ensure(s Step) { w.d.Ensures = append(w.d.Ensures, s) }
+func (w *walk) ensure(s Step) {
+	w.d.Ensures = append(w.d.Ensures, s)
+	w.spoke()
+}
+
+// spoke notes that the rule that looks now had something to say.
+func (w *walk) spoke() {
+	if n := len(w.d.Rules); n == 0 || w.d.Rules[n-1] != w.rule {
+		w.d.Rules = append(w.d.Rules, w.rule)
+	}
+}
 
 // propose makes the step the decision's, unless an earlier rule has one already or forbade its class.
 func (w *walk) propose(c class, s Step, activity, reason string) {
 	if w.d.Step != nil || w.forbidden&c != 0 {
 		return
 	}
-	w.d.Step, w.d.Activity, w.d.Reason = s, activity, reason
+	w.d.Step, w.d.Activity, w.d.Reason, w.d.Rule = s, activity, reason, w.rule
+	w.spoke()
 }
 
 // block adds something that is waited for, and forbids classes of steps to the rules that follow.
 func (w *walk) block(forbid class, reason, message string) {
 	w.forbidden |= forbid
 	w.d.Blocked = append(w.d.Blocked, Blocked{Reason: reason, Message: message})
+	w.spoke()
 }
 
 // pend adds something that goes on in the background.
 func (w *walk) pend(reason, message string) {
 	w.d.Pending = append(w.d.Pending, Blocked{Reason: reason, Message: message})
+	w.spoke()
 }
 
 // wakeAfter asks to look again after d at the latest.
@@ -148,6 +187,7 @@ func (w *walk) wakeAfter(d time.Duration) {
 func (w *walk) end() { w.ended = true }
 
 func (w *walk) finish() {
+	w.rule = "disruption budget"
 	w.budget()
 	if w.d.Step == nil && len(w.d.Blocked) > 0 {
 		w.d.Activity = w.d.Blocked[0].Reason

@@ -5,9 +5,11 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/plan"
 	"github.com/quorate/quorate/internal/quorum"
 	"github.com/quorate/quorate/internal/resources"
@@ -103,7 +105,8 @@ func faults(c *state.Cluster, d plan.Decision) []string {
 			"a learner too many, too early or in a slot that is held")
 		list = append(list, changeFaults(c, quorum.Change{Kind: quorum.AddLearner})...)
 	case plan.MoveLeader:
-		fault(d.Activity == "RotatingCA" && slices.ContainsFunc(c.Voters(), func(m state.Member) bool {
+		// One in trouble comes first, also when the others call it their leader.
+		fault(d.Activity == "RotatingCA" && c.MemberByID(s.FromID).Health == state.Healthy && slices.ContainsFunc(c.Voters(), func(m state.Member) bool {
 			return m.ID != s.FromID && m.Health == state.Healthy && c.TLS.Outdated(*m.Pod)
 		}), "the leader does not come last")
 	case plan.Promote:
@@ -156,6 +159,9 @@ func removalFaults(c *state.Cluster, m state.Member) []string {
 	}
 	if m.Health == state.Healthy && !m.Learner && !surplus && (!c.Ephemeral() || !c.TLS.Outdated(*m.Pod)) {
 		list = append(list, "a healthy voter is removed that is wanted")
+	}
+	if m.Health == state.Unhealthy && !m.Learner && !surplus && !maybeLost(c, m) {
+		list = append(list, "a member is removed that may come back on its volume")
 	}
 	if (m.Volume != nil || m.Pod != nil) && !m.Retiring() {
 		list = append(list, "the removal is not recorded")
@@ -232,4 +238,25 @@ func moved(c *state.Cluster, id uint64) bool {
 
 func byName(c *state.Cluster, name string) state.Member {
 	return c.Members[slices.IndexFunc(c.Members, func(m state.Member) bool { return m.Name == name })]
+}
+
+// maybeLost tells whether anything speaks for it that the unhealthy member cannot come back with its data, told in
+// another way than the plan does.
+func maybeLost(c *state.Cluster, m state.Member) bool {
+	node := state.Node{Ready: true}
+	if m.Volume != nil {
+		node = c.Nodes[m.Volume.Node]
+	}
+	if m.Pod != nil && m.Pod.Node != "" {
+		node = c.Nodes[m.Pod.Node]
+	}
+	_, asked := c.Object.Annotations[v1alpha1.AnnotationReplaceMember]
+	automatic := c.Object.Spec.Repair == nil || !m.Started || asked
+	dataGone := m.Wiped() || c.Ephemeral() && (m.Pod == nil || m.Pod.Finished) || !c.Ephemeral() && m.Volume == nil ||
+		m.Volume != nil && (m.Volume.Terminating || m.Volume.Disk != nil && (m.Volume.Disk.Gone || m.Volume.Disk.Nowhere()))
+	outOfReach := !node.Ready && !m.Probe.Answered && c.Now.Sub(node.NotReadySince) >= 5*time.Minute &&
+		(m.Peer == state.PeerInactive || node.OutOfService)
+	crashes := m.Pod != nil && !m.Pod.Running && m.Pod.Restarts >= 3 && m.Peer != state.PeerActive
+	trusts := m.Pod != nil && c.TLS.Outdated(*m.Pod)
+	return automatic && (dataGone || outOfReach || crashes || asked) || trusts
 }

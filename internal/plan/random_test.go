@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"fmt"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -118,6 +119,7 @@ func (d *dice) fate(m *state.Member) string {
 	if v := m.Volume; v != nil && d.one(6) {
 		v.Retiring = true
 	}
+	d.surroundings(m)
 	switch kind := d.n(24); {
 	case kind == 0 && m.Volume != nil:
 		m.Volume.Retired = true
@@ -175,6 +177,33 @@ func (d *dice) template(p *state.Pod) {
 	p.Applied = resources.Applied(c.Spec(differs).Build().Object, p.Version)
 }
 
+// surroundings are what is known of the member's volume, its peers and its past.
+func (d *dice) surroundings(m *state.Member) {
+	m.Peer = state.Peer(d.n(3))
+	if m.Volume != nil && d.one(4) {
+		m.Volume.Disk = &state.Disk{Gone: d.one(6), Terminating: d.one(6), Searched: d.one(2)}
+		if d.one(2) {
+			m.Volume.Disk.Hosts = []string{"node-0", "node-1"}
+		}
+	}
+	if m.Pod != nil && d.one(4) {
+		m.Pod.NotReadySince = statetest.Now.Add(-10 * time.Minute)
+		m.Pod.Restarts, m.Pod.LastExit = d.n(6), &state.Exit{Code: d.n(3), Message: "panic"}
+	}
+}
+
+// nodes perhaps fail.
+func (d *dice) nodes(c *state.Cluster) {
+	for i := range 3 {
+		if !d.one(5) {
+			continue
+		}
+		c.Nodes[fmt.Sprintf("node-%d", i)] = state.Node{
+			NotReadySince: statetest.Now.Add(-time.Duration(d.n(10)) * time.Minute), OutOfService: d.one(3),
+		}
+	}
+}
+
 func (d *dice) leftovers(b *statetest.Builder) {
 	if d.one(4) {
 		b.LeftoverVolume(d.n(8), d.one(2))
@@ -203,6 +232,17 @@ func (d *dice) versions(b *statetest.Builder) {
 // world is what is the case around the members.
 func (d *dice) world(b *statetest.Builder) {
 	b.With(func(c *state.Cluster) {
+		d.nodes(c)
+		if d.one(10) && len(c.Members) > 0 {
+			asked := resources.FormatID(c.Members[d.n(len(c.Members))].ID)
+			metav1.SetMetaDataAnnotation(&c.Object.ObjectMeta, v1alpha1.AnnotationReplaceMember, asked)
+		}
+		if d.one(10) {
+			metav1.SetMetaDataAnnotation(&c.Object.ObjectMeta, v1alpha1.AnnotationPreferredLeader, "demo-1")
+		}
+		if d.one(10) {
+			manual(&c.Object.Spec)
+		}
 		if d.one(40) {
 			c.Object.DeletionTimestamp = &metav1.Time{Time: statetest.Now}
 		}

@@ -163,8 +163,8 @@ func TestRemovalIsRefusedOrWithdrawn(t *testing.T) {
 		},
 		"a voter whose volume is lost can be scaled away": {
 			cluster: five().NoPod(1).NoVolume(1).With(func(c *state.Cluster) { c.Disruption.Expected = 4 }),
-			step:    remove(five(), 1, threeOfFive),
-			blocked: []string{"MemberLost: demo-1 is lost: its volume is gone"},
+			step:    remove(five(), 1, "its volume is gone"),
+			blocked: []string{"ReplacingMember: demo-1 is replaced: its volume is gone"},
 		},
 		"a removed member's Pod on a dead node is deleted by force: raft ignores the member from now on": {
 			cluster: statetest.Formed(2).Replicas(1).Leftover(2, true).With(terminateLeftovers).With(func(c *state.Cluster) {

@@ -45,7 +45,7 @@ func TestMembersRestartOneAtATime(t *testing.T) {
 		},
 		"then the highest slot restarts": {cluster: ready(), step: restarted(2), blocked: []string{all}, pending: pending},
 		"then it is waited for": {
-			cluster: ready().Terminate(2), ensures: []plan.Step{budget(2)}, pending: pending,
+			cluster: ready().Terminate(2), ensures: []plan.Step{budget(3)}, pending: pending,
 			blocked: []string{"StartingMember: demo-2: its Pod is being deleted", all},
 		},
 		"then it starts, to trust what is wanted now": {
@@ -86,7 +86,8 @@ func TestMembersRestartOneAtATime(t *testing.T) {
 		"none whose volume is being deleted, which its Pod is all that keeps": {
 			cluster: outdated(formed(5)()).Replicas(3).Budget(5).Member(4, func(m *state.Member) { m.Volume.Terminating = true }),
 			pending: []string{"RotatingCA: demo-0, demo-1, demo-2, demo-3, demo-4"}, step: retire(formed(5)(), 4),
-			blocked: []string{"MemberLost: demo-4", left("")},
+			blocked: []string{"MovingMember: members restart one at a time, because " + toLoad + "; left: demo-0, demo-1, demo-2, demo-3. " +
+				"members are moved to new members one at a time, because its volume demo-4-"},
 		},
 		"none whose node is not ready": {
 			cluster: ready().With(node("node-2", state.Node{})), pending: pending,

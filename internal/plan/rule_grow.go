@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -13,58 +14,6 @@ import (
 
 // learnerPoll is how often a learner that catches up is looked at: no event tells that it is in sync.
 const learnerPoll = 500 * time.Millisecond
-
-// replaceLost handles voters whose data is gone for ever. An ephemeral one is removed; scale-up then adds a new one.
-// A lost volume is reported: replacing it is not supported by this release.
-func replaceLost(w *walk) {
-	for _, m := range w.c.Voters() {
-		if !m.Listed {
-			continue
-		}
-		switch why := lost(w.c, m); {
-		case why == "":
-		case replaceable(w.c, m):
-			w.remove(m, v1alpha1.ReasonReplacingMember, why)
-			w.block(membership, v1alpha1.ReasonReplacingMember, m.Name+" is replaced: "+why)
-		default:
-			reason := v1alpha1.ReasonMemberLost
-			if m.Wiped() {
-				reason = v1alpha1.ReasonVolumeWiped
-			}
-			forbid := membership
-			if len(w.c.Voters()) > w.c.Replicas() {
-				forbid = 0 // scaling down removes the lost one first
-			}
-			w.block(forbid, reason, fmt.Sprintf("%s is lost: %s. This release does not replace it by itself: when the data is "+
-				"really gone, run etcdctl member remove %s in a healthy member; a new one is then added", m.Name, why,
-				resources.FormatID(m.ID)))
-		}
-	}
-}
-
-// replaceable tells that a lost member may be replaced by this release: with ephemeral storage, and when it was lost
-// in bootstrap, before it ever served.
-func replaceable(c *state.Cluster, m state.Member) bool { return c.Ephemeral() || !m.Started }
-
-// lost says why the member's data is gone for ever; empty when it is not, or not surely.
-func lost(c *state.Cluster, m state.Member) string {
-	switch {
-	case c.Held("Pod", m.Name) || c.Held("PersistentVolumeClaim", resources.VolumeName(c.Object.Name, m.Slot, m.ID)):
-		return ""
-	case c.Ephemeral() && m.Pod == nil && (m.Launched || m.Started):
-		return "its Pod is gone and its data with it"
-	case c.Ephemeral() && m.Pod != nil && m.Pod.Finished:
-		return "its Pod has ended and its data is gone with it"
-	case m.Wiped():
-		return "its data was wiped and it refuses to start empty"
-	case !c.Ephemeral() && m.Volume == nil && (m.Launched || m.Started):
-		return "its volume is gone"
-	case m.Volume != nil && m.Volume.Terminating:
-		return "its volume " + m.Volume.Name + " is being deleted"
-	default:
-		return ""
-	}
-}
 
 // missingPod starts members that have no Pod, on their volumes; more than one at once, because they do not run.
 func missingPod(w *walk) {
@@ -80,7 +29,7 @@ func missingPod(w *walk) {
 			waiting = append(waiting, m.Name+" "+m.Reason)
 		case m.Pod != nil && !m.Pod.Ready:
 			waiting = append(waiting, m.Name+", which is healthy, to become ready for clients")
-		case m.Pod != nil, lost(c, m) != "":
+		case m.Pod != nil, lost(c, m) != "" && (obstacle(c, m) != "" || w.removable(m)):
 		case c.SlotHeld(m.Slot):
 			waiting = append(waiting, m.Name+": another Pod holds its name")
 		case obstacle(c, m) != "":
@@ -96,6 +45,12 @@ func missingPod(w *walk) {
 	if len(waiting) > 0 {
 		w.block(0, v1alpha1.ReasonStartingMember, "waiting for "+strings.Join(waiting, "; "))
 	}
+}
+
+// removable tells that a lost member is about to be removed, so that it need not be started. Any other is: its Pod may
+// wait for a node that is yet to come, which an autoscaler adds for a Pod that waits and for nothing else.
+func (w *walk) removable(m state.Member) bool {
+	return w.c.Etcd.Listed && replaceable(w.c, m) && w.project(quorum.Remove, m.ID).Allowed
 }
 
 func onNode(c *state.Cluster, node string) string {
@@ -119,9 +74,7 @@ func learnerInFlight(w *walk) {
 		return
 	}
 	w.resumeUnwanted(0)
-	if l.Pod != nil && l.Pod.Voter {
-		w.promoting = true
-	}
+	w.promoting = promotable(c, l.Pod)
 	switch {
 	case l.Pod == nil:
 		startLearner(w, *l)
@@ -150,10 +103,16 @@ func unwanted(c *state.Cluster, l state.Member) string {
 	if voters := len(c.Voters()); voters >= goal(c) {
 		return fmt.Sprintf("%d voters are wanted and there are %d", c.Replicas(), voters)
 	}
+	if c.Hibernated() && l.Health != state.Healthy {
+		return "the cluster is about to hibernate, and it is not in sync yet"
+	}
 	for _, m := range c.Voters() {
 		if replaceable(c, m) && lost(c, m) != "" {
 			return m.Name + " has to be replaced first"
 		}
+	}
+	if why := cmp.Or(otherClass(c, l.Volume), marooned(c, l)); why != "" {
+		return why
 	}
 	return lost(c, l)
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // everything is the union of all classes.
-const everything = membership | creation | cleanup | authority
+const everything = membership | creation | cleanup | authority | leadership
 
 // deleting leaves a cluster alone that is being deleted: owner references do the rest, with or without the operator.
 func deleting(w *walk) {
@@ -84,19 +84,6 @@ func invalidSpec(w *walk) {
 	if w.c.Latch == nil {
 		return
 	}
-	if class, changed := changedStorageClass(w.c); changed {
-		w.block(membership, v1alpha1.ReasonInvalidSpec, fmt.Sprintf("the spec is refused: storage.storageClassName cannot "+
-			"be changed yet (the volumes are of class %q): set it back", class))
-	}
-}
-
-func changedStorageClass(c *state.Cluster) (string, bool) {
-	for _, m := range c.Members {
-		if m.Volume != nil && m.Volume.StorageClass != ptr.Deref(c.Object.Spec.Storage.StorageClassName, "") {
-			return m.Volume.StorageClass, true
-		}
-	}
-	return "", false
 }
 
 // transport refuses to run data of members that spoke TLS without it, and the other way round: the peer URLs, from
@@ -217,11 +204,16 @@ func alarms(w *walk) {
 	for _, a := range w.c.Etcd.Alarms {
 		switch a.Type {
 		case "NOSPACE":
+			if slices.ContainsFunc(w.c.Members, func(m state.Member) bool { return corrupt(w.c, m) }) {
+				// etcd compacts nothing before that is settled (server/etcdserver/apply/corrupt.go, Compaction).
+				w.block(0, v1alpha1.ReasonAlarm, a.Member+" has reached its quota: that can be mended once the member with "+
+					"corrupt data is replaced; disarm no alarm before")
+				continue
+			}
 			w.block(membership, v1alpha1.ReasonAlarm, fmt.Sprintf("%s has reached its quota and etcd accepts no writes: "+
 				"compact and defragment, then run etcdctl alarm disarm", a.Member))
 		default:
-			w.block(membership|cleanup, v1alpha1.ReasonAlarm, fmt.Sprintf("etcd reports %s for %s: nothing is removed or "+
-				"added until the alarm is cleared", a.Type, a.Member))
+			w.corruption(a)
 		}
 	}
 }

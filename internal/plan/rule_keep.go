@@ -136,13 +136,19 @@ func (w *walk) budget() {
 		w.ensure(ApplyDisruptionBudget{MinAvailable: spare(c.Latch.Size)})
 		return
 	}
-	if c.Etcd.Listed {
+	switch {
+	case w.stopping:
+		w.ensure(ApplyDisruptionBudget{})
+	case c.Etcd.Listed:
 		w.ensure(ApplyDisruptionBudget{MinAvailable: w.minAvailable()})
+	case c.Disruption == nil && len(c.Members) > 0:
+		// It wakes: until etcd lists the voters, those whose data is there are counted.
+		w.ensure(ApplyDisruptionBudget{MinAvailable: spare(len(c.Voters()))})
 	}
 }
 
 // minAvailable is the majority of the voters; of one more while a learner is about to be promoted; and all of them
-// while a voter is about to be removed, until its Pod, which the budget still counts, is gone.
+// while a voter is about to be removed or restarted, until its Pod, which the budget may still count, is gone.
 func (w *walk) minAvailable() int {
 	voters := len(w.c.Voters())
 	for _, f := range w.c.Etcd.Foreign {
@@ -159,10 +165,12 @@ func (w *walk) minAvailable() int {
 	switch {
 	case leaving > 0:
 		return voters + leaving
-	case w.announce:
+	case w.announce, ending(w.c) && w.c.Disruption != nil && w.c.Disruption.MinAvailable == voters:
 		return voters
 	case w.promoting:
 		return spare(voters + 1)
+	case teaching(w.c):
+		return 1
 	default:
 		return spare(voters)
 	}

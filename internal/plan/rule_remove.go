@@ -34,13 +34,17 @@ func finishRemoval(w *walk) {
 	}
 	for _, p := range c.Leftovers.Pods {
 		// The removal is the fence: raft ignores the member from now on, also on a node that nobody can reach.
-		n, known := c.Nodes[p.Node]
-		force := known && !n.Ready
+		n, exists := c.Nodes[p.Node]
+		force := exists && !n.Ready || p.Node != "" && gone(c, p.Node)
 		if !p.Terminating || force {
 			w.propose(cleanup, DeletePod{Name: p.Name, UID: p.UID, Why: "etcd no longer lists its member", Force: force},
 				v1alpha1.ReasonScalingDown, "the member was removed")
 		}
-		w.block(membership, v1alpha1.ReasonScalingDown, "waiting until Pod "+p.Name+" of a removed member has ended")
+		hint := ""
+		if c.Nodes == nil {
+			hint = " (nodes cannot be read: if its node is off for good, delete it with --force)"
+		}
+		w.block(membership, v1alpha1.ReasonScalingDown, "waiting until Pod "+p.Name+" of a removed member has ended"+hint)
 	}
 }
 
@@ -53,12 +57,12 @@ func (w *walk) remove(m state.Member, activity, why string) {
 			m.Name, why, verdict.Reason))
 		return
 	}
-	w.announce = w.announce || !m.Learner && m.Pod != nil && w.forbidden&membership == 0
 	if other := terminating(c, m); !m.Learner && m.Pod != nil && other != "" {
 		w.block(membership, activity, fmt.Sprintf("%s is to be removed (%s), but Pod %s is being deleted: waiting for it",
 			m.Name, why, other))
 		return
 	}
+	w.announce = w.announce || !m.Learner && m.Pod != nil && w.forbidden&membership == 0
 	if w.announce {
 		if voters := len(c.Voters()); !budgeted(c, voters) {
 			w.block(membership, activity, fmt.Sprintf("%s is to be removed (%s): waiting until the disruption controller "+
@@ -70,8 +74,9 @@ func (w *walk) remove(m state.Member, activity, why string) {
 		w.handOver(m, activity, "removed")
 		return
 	}
-	if !m.Retiring() && (m.Volume != nil || m.Pod != nil) {
-		r := Retire{Name: m.Name, Volume: volumeName(m)}
+	evidence := m.Volume != nil && corrupt(c, m)
+	if recorded := m.Retiring() && (!evidence || m.Volume.Evidence); !recorded && (m.Volume != nil || m.Pod != nil) {
+		r := Retire{Name: m.Name, Volume: volumeName(m), Evidence: evidence}
 		if c.Ephemeral() && m.Pod != nil {
 			r.PodUID = m.Pod.UID
 		}
@@ -82,10 +87,14 @@ func (w *walk) remove(m state.Member, activity, why string) {
 }
 
 // terminating names another voter whose Pod is being deleted: an eviction that was granted before the budget
-// was raised.
+// was raised. Not one on a node that is not ready: the end of its Pod may never be seen, and the projection counts it
+// as dead already.
 func terminating(c *state.Cluster, leaving state.Member) string {
 	for _, m := range c.Voters() {
 		if m.ID != leaving.ID && m.Pod != nil && m.Pod.Terminating {
+			if n, exists := c.Nodes[m.Pod.Node]; exists && !n.Ready || gone(c, m.Pod.Node) {
+				continue
+			}
 			return m.Name
 		}
 	}
@@ -93,7 +102,8 @@ func terminating(c *state.Cluster, leaving state.Member) string {
 }
 
 // handOver moves the leadership, before the leader is stopped or removed, which would leave the others to wait for an
-// election: to a healthy voter that stays as it is, if there is one, and of those to the one that has applied most.
+// election: to a healthy voter that stays as it is and where it is, if there is one, and of those to the one that has
+// applied most.
 func (w *walk) handOver(leader state.Member, activity, fate string) {
 	c := w.c
 	heirs := slices.DeleteFunc(c.Voters(), func(m state.Member) bool {
@@ -106,6 +116,7 @@ func (w *walk) handOver(leader state.Member, activity, fate string) {
 	to := slices.MaxFunc(heirs, func(a, b state.Member) int {
 		return cmp.Or(
 			cmp.Compare(needOf(c, b).how, needOf(c, a).how),
+			cmp.Compare(rank(cordoned(c, b)), rank(cordoned(c, a))),
 			cmp.Compare(a.Probe.Applied, b.Probe.Applied),
 			cmp.Compare(b.Slot, a.Slot),
 		)
@@ -186,7 +197,7 @@ func cleanUp(w *walk) {
 		return
 	}
 	for _, v := range c.Leftovers.Volumes {
-		if v.Retired && !v.Foreign() && !v.Terminating && !c.SlotHeld(v.Slot) {
+		if v.Retired && !v.Evidence && !v.Foreign() && !v.Terminating && !c.SlotHeld(v.Slot) {
 			w.propose(cleanup, DeleteVolume{Name: v.Name, UID: v.UID}, v1alpha1.ReasonScalingDown,
 				"the cluster is healthy without it")
 		}

@@ -90,7 +90,7 @@ func returnProblem(c *state.Cluster, m state.Member) string {
 // ConfigMap being lost.
 func accepts(t *state.TLS, p state.Pod, name state.CertificateName) bool {
 	if t == nil {
-		return true // plain text
+		return true // plain text asks for nothing
 	}
 	a := t.Authority(name.Side())
 	if _, known := t.Trusts[p.Trust]; !known {

@@ -48,7 +48,7 @@ func (w *walk) forceSnapshots() bool {
 	case below == "" || joining(c) != "":
 		return false
 	case converted(c, below):
-		w.ensure(RecordSnapshots{Members: memberIDs(c)})
+		w.ensure(RecordSnapshots{Members: idsOf(c)})
 	}
 	w.block(0, v1alpha1.ReasonUpgrading, "waiting until all members have saved a snapshot, because etcd "+c.Version()+
 		" cannot read what etcd 3.5 wrote to their logs")
@@ -71,7 +71,7 @@ func converted(c *state.Cluster, minor string) bool {
 	})
 }
 
-func memberIDs(c *state.Cluster) []uint64 {
+func idsOf(c *state.Cluster) []uint64 {
 	var ids []uint64
 	for _, m := range c.Members {
 		ids = append(ids, m.ID)

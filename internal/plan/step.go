@@ -143,6 +143,8 @@ type (
 		Name   string
 		Volume string
 		PodUID types.UID
+		// Evidence tells that the volume's data is corrupt, and has to be kept after the removal.
+		Evidence bool
 	}
 	// Resume withdraws Retire: the member is listed and its removal is no longer wanted.
 	Resume struct {
@@ -155,6 +157,11 @@ type (
 		Name string
 		ID   uint64
 		Why  string
+	}
+	// DisarmAlarm ends an alarm.
+	DisarmAlarm struct {
+		Type   string
+		Member uint64
 	}
 	// RecordRetired records that etcd no longer lists the volume's member: it must never be started again.
 	RecordRetired struct{ Volumes []string }
@@ -238,6 +245,9 @@ func (s MoveLeader) String() string {
 func (s Retire) String() string       { return "record that " + s.Name + " is about to be removed" }
 func (s Resume) String() string       { return "keep " + s.Name + ": its removal is no longer wanted" }
 func (s RemoveMember) String() string { return "remove member " + s.Name + ": " + s.Why }
+func (s DisarmAlarm) String() string {
+	return fmt.Sprintf("disarm the alarm %s of member %x", s.Type, s.Member)
+}
 func (s RecordRetired) String() string {
 	return "retire " + strings.Join(s.Volumes, ", ") + ": etcd no longer lists the member"
 }
@@ -271,6 +281,7 @@ func (MoveLeader) step()            {}
 func (Retire) step()                {}
 func (Resume) step()                {}
 func (RemoveMember) step()          {}
+func (DisarmAlarm) step()           {}
 func (RecordRetired) step()         {}
 func (DeleteVolume) step()          {}
 
@@ -279,8 +290,8 @@ func Irreversible(s Step) bool {
 	switch s := s.(type) {
 	case SetAuthority:
 		return s.Change == SwitchAuthority || s.Change == FinishRotation
-	case CreateLatch, RestartBootstrap, RestoreLatch, RemoveMember, DeleteVolume, DeletePod, RecordRetired, PatchPod,
-		EnableDowngrade, CancelDowngrade:
+	case CreateLatch, RestartBootstrap, RestoreLatch, RemoveMember, DeleteVolume, DeletePod, RecordRetired, DisarmAlarm,
+		PatchPod, EnableDowngrade, CancelDowngrade:
 		return true
 	default:
 		return false

@@ -71,6 +71,8 @@ const (
 	// AnnotationSurge marks a member that was added beyond the wanted number, to stand in for members that are moved.
 	AnnotationSurge   = "quorate.dev/surge"
 	AnnotationRetired = "quorate.dev/retired"
+	// AnnotationEvidence on a volume tells that its data is corrupt: it is kept for people to look at.
+	AnnotationEvidence = "quorate.dev/evidence"
 	// AnnotationCertificates on a Pod is the revision of the certificates that its kubelet was told to bring.
 	AnnotationCertificates = "quorate.dev/certificates"
 	// AnnotationApplied is the part of the spec that a Pod was last rendered from; see Applied.

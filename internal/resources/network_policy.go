@@ -34,10 +34,8 @@ func NetworkPolicy(c *v1alpha1.EtcdCluster) *networkingv1.NetworkPolicy {
 		ingressRule(PeerPort, members, operator),
 		// Members as well: etcdctl in one of them asks all of them.
 		ingressRule(ClientPort, append([]networkingv1.NetworkPolicyPeer{members, operator}, spec.Clients...)...),
-	}
-	// A rule without peers would let everybody in.
-	if len(spec.Monitoring) > 0 {
-		ingress = append(ingress, ingressRule(MetricsPort, spec.Monitoring...))
+		// The operator asks the leader there from whom it still hears.
+		ingressRule(MetricsPort, append([]networkingv1.NetworkPolicyPeer{operator}, spec.Monitoring...)...),
 	}
 	policy := &networkingv1.NetworkPolicy{
 		TypeMeta: metav1.TypeMeta{APIVersion: "networking.k8s.io/v1", Kind: "NetworkPolicy"},

@@ -43,20 +43,22 @@ func TestWhoMayReachMembers(t *testing.T) {
 		want                map[int32][]string
 	}{
 		"nobody is named: members and the operator only": {
-			want: map[int32][]string{PeerPort: {members, operator}, ClientPort: {members, operator}},
+			want: map[int32][]string{PeerPort: {members, operator}, ClientPort: {members, operator}, MetricsPort: {operator}},
 		},
 		"empty lists are the same as none": {
 			clients: []networkingv1.NetworkPolicyPeer{}, monitoring: []networkingv1.NetworkPolicyPeer{},
-			want: map[int32][]string{PeerPort: {members, operator}, ClientPort: {members, operator}},
+			want: map[int32][]string{PeerPort: {members, operator}, ClientPort: {members, operator}, MetricsPort: {operator}},
 		},
 		"clients reach the port of clients only": {
 			clients: peersOf("shop", "audit"),
-			want:    map[int32][]string{PeerPort: {members, operator}, ClientPort: {members, operator, "shop", "audit"}},
+			want: map[int32][]string{
+				PeerPort: {members, operator}, ClientPort: {members, operator, "shop", "audit"}, MetricsPort: {operator},
+			},
 		},
 		"who monitors reaches the port of metrics only": {
 			monitoring: peersOf("prometheus"),
 			want: map[int32][]string{
-				PeerPort: {members, operator}, ClientPort: {members, operator}, MetricsPort: {"prometheus"},
+				PeerPort: {members, operator}, ClientPort: {members, operator}, MetricsPort: {operator, "prometheus"},
 			},
 		},
 	} {

@@ -2,6 +2,7 @@ package resources
 
 import (
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -12,32 +13,32 @@ import (
 func ParsePod(cluster string, pod *corev1.Pod) (state.Pod, error) {
 	r := record{values: pod.Annotations}
 	p := state.Pod{
-		Name:            pod.Name,
-		UID:             pod.UID,
-		ResourceVersion: pod.ResourceVersion,
-		Owner:           ownerOf(pod),
-		Generation:      r.positive(AnnotationGeneration),
-		Token:           r.text(AnnotationToken),
-		Size:            int(r.positive(AnnotationSize)),
-		MemberID:        r.id(AnnotationMemberID),
-		Volume:          claimName(pod),
-		Sealed:          sealed(pod),
-		InitialCluster:  r.text(AnnotationInitialCluster),
-		Voter:           pod.Labels[LabelRole] == RoleVoter,
-		Started:         r.flag(AnnotationStarted),
-		Retiring:        r.flag(AnnotationRetiring),
-		Surge:           r.flag(AnnotationSurge),
-		Applied:         r.text(AnnotationApplied),
-		Trust:           MountedTrust(pod),
-		Certificates:    pod.Annotations[AnnotationCertificates],
-		Version:         r.text(AnnotationVersion),
-
+		Name:             pod.Name,
+		UID:              pod.UID,
+		ResourceVersion:  pod.ResourceVersion,
+		Owner:            ownerOf(pod),
+		Generation:       r.positive(AnnotationGeneration),
+		Token:            r.text(AnnotationToken),
+		Size:             int(r.positive(AnnotationSize)),
+		MemberID:         r.id(AnnotationMemberID),
+		Volume:           claimName(pod),
+		Sealed:           sealed(pod),
+		InitialCluster:   r.text(AnnotationInitialCluster),
+		Voter:            pod.Labels[LabelRole] == RoleVoter,
+		Started:          r.flag(AnnotationStarted),
+		Retiring:         r.flag(AnnotationRetiring),
+		Surge:            r.flag(AnnotationSurge),
+		Applied:          r.text(AnnotationApplied),
+		Trust:            MountedTrust(pod),
+		Certificates:     pod.Annotations[AnnotationCertificates],
+		Version:          r.text(AnnotationVersion),
 		PatchedContainer: pod.Annotations[AnnotationPatchedContainer],
 		IP:               pod.Status.PodIP,
 		Node:             pod.Spec.NodeName,
 		Created:          pod.CreationTimestamp.Time,
 		Terminating:      pod.DeletionTimestamp != nil,
 		Ready:            ready(pod),
+		NotReadySince:    notReadySince(pod),
 		Pinned:           pinnedNode(pod.Spec.Affinity),
 	}
 	if r.values[AnnotationSealedAfter] != "" {
@@ -139,6 +140,16 @@ func ready(pod *corev1.Pod) bool {
 		}
 	}
 	return false
+}
+
+// notReadySince is when the Pod ceased to be ready, or was first seen not to be; zero while it is ready.
+func notReadySince(pod *corev1.Pod) time.Time {
+	for _, cond := range pod.Status.Conditions {
+		if cond.Type == corev1.PodReady && cond.Status != corev1.ConditionTrue {
+			return cond.LastTransitionTime.Time
+		}
+	}
+	return time.Time{}
 }
 
 // MountedTrust is the ConfigMap with the CAs that the Pod trusts; empty when it mounts none.

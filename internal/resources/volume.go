@@ -8,6 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"k8s.io/utils/ptr"
+
 	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/state"
 )
@@ -93,7 +95,10 @@ func ParseVolume(cluster string, pvc *corev1.PersistentVolumeClaim) (state.Volum
 		RecordedPersistentVolume: r.values[AnnotationVolumeName],
 		Node:                     r.values[AnnotationNode],
 		Terminating:              pvc.DeletionTimestamp != nil,
+		Lost:                     pvc.Status.Phase == corev1.ClaimLost,
+		Evidence:                 r.flag(AnnotationEvidence),
 		StorageClass:             r.values[AnnotationStorageClass],
+		ActualStorageClass:       ptr.Deref(pvc.Spec.StorageClassName, ""),
 	}
 	if r.values[AnnotationClusterID] != "" {
 		v.ClusterID = r.id(AnnotationClusterID)
@@ -148,6 +153,11 @@ func RecordVersion(pvc *corev1.PersistentVolumeClaim, version string) {
 // RecordRetiring records that the member's removal is about to be sent, or withdraws that.
 func RecordRetiring(pvc *corev1.PersistentVolumeClaim, retiring bool) {
 	setFlag(pvc, AnnotationRetiring, retiring)
+}
+
+// RecordEvidence records that the volume holds corrupt data and is kept once its member is removed, or withdraws that.
+func RecordEvidence(pvc *corev1.PersistentVolumeClaim, evidence bool) {
+	setFlag(pvc, AnnotationEvidence, evidence)
 }
 
 // RecordRetired records that the member is removed: the volume must never be started again.

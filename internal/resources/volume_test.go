@@ -117,7 +117,7 @@ func TestAJoinedVolumeKeepsTheBootstrapItBelongsTo(t *testing.T) {
 	}
 	want := state.Volume{
 		Name: "demo-3-0000000000000abc", Slot: 3, Generation: 1, Token: testToken, Size: 3, ClusterID: 0xc1,
-		MemberID: 0xabc, Version: "3.6.16", PeerURL: PeerURL(cluster(), 3), StorageClass: "ssd",
+		MemberID: 0xabc, Version: "3.6.16", PeerURL: PeerURL(cluster(), 3), StorageClass: "ssd", ActualStorageClass: "ssd",
 	}
 	if diff := cmp.Diff(want, v); diff != "" {
 		t.Errorf("the volume came back otherwise (-want +got):\n%s", diff)

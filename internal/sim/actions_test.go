@@ -55,6 +55,14 @@ func actionsOf(w *world, ephemeral bool) []action {
 func durableActions(w *world) []action {
 	node := func(r *rapid.T) string { return rapid.SampledFrom(w.kube.nodes).Draw(r, "node") }
 	return []action{
+		{"the user hibernates or wakes the cluster", func(r *rapid.T) {
+			w.hibernate(rapid.Bool().Draw(r, "asleep"))
+		}},
+		{"the user names another storage class, or none", func(r *rapid.T) {
+			w.moveTo(rapid.SampledFrom([]string{"", "slow", "fast"}).Draw(r, "class"))
+		}},
+		{"a node is cordoned, or opened", func(r *rapid.T) { w.cordon(node(r), rapid.Bool().Draw(r, "cordoned")) }},
+		{"a node is drained", func(r *rapid.T) { w.drain(node(r)) }},
 		{"a node loses power", func(r *rapid.T) { w.kube.powerOff(node(r)) }},
 		{"a node boots", func(r *rapid.T) { w.kube.powerOn(node(r)) }},
 		{"a node is cut off, or is connected again", func(r *rapid.T) {

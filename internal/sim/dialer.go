@@ -2,6 +2,8 @@ package sim
 
 import (
 	"context"
+	"fmt"
+	"net"
 	"sync"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -92,6 +94,14 @@ func (c exclusiveClient) Alarms(ctx context.Context) ([]etcd.Alarm, error) {
 	return read(c, func() ([]etcd.Alarm, error) { return c.client.Alarms(ctx) })
 }
 
+func (c exclusiveClient) HashKV(ctx context.Context, revision int64) (etcd.Hash, error) {
+	return read(c, func() (etcd.Hash, error) { return c.client.HashKV(ctx, revision) })
+}
+
+func (c exclusiveClient) Disarm(ctx context.Context, a etcd.Alarm) error {
+	return c.change(func() error { return c.client.Disarm(ctx, a) })
+}
+
 func (c exclusiveClient) AddLearner(ctx context.Context, peerURL string) (id uint64, err error) {
 	err = c.change(func() error {
 		id, err = c.client.AddLearner(ctx, peerURL)
@@ -126,4 +136,19 @@ func (c exclusiveClient) CancelDowngrade(ctx context.Context) error {
 
 func (c exclusiveClient) OwnMembers(ctx context.Context) (etcd.MemberList, error) {
 	return read(c, func() (etcd.MemberList, error) { return c.client.OwnMembers(ctx) })
+}
+
+// activePeers is what etcd.ActivePeers answers: the suspects that the member at the address is connected to.
+func (w *world) activePeers(_ context.Context, q etcd.PeersQuestion) (map[uint64]bool, error) {
+	ip, _, err := net.SplitHostPort(q.Address)
+	if err != nil {
+		return nil, fmt.Errorf("metrics at %s: %w", q.Address, err)
+	}
+	for uid, c := range w.kube.containers {
+		s, _ := w.etcd.State(string(uid))
+		if w.kube.ips[uid] == ip && c.started && s.Running && s.MemberID == q.Member && !w.partitioned[c.node] {
+			return w.etcd.ActivePeers(string(uid), q.Suspects)
+		}
+	}
+	return nil, fmt.Errorf("metrics at %s: nobody answers", q.Address)
 }

@@ -88,6 +88,10 @@ func (w *world) checkStop(pod *corev1.Pod) {
 	if !exists || live.UID != pod.UID || live.DeletionTimestamp != nil {
 		return
 	}
+	if w.hibernated() {
+		w.checkSleep(live)
+		return
+	}
 	if !w.outdated(live) {
 		w.fail("Pod %s is deleted, although its member is listed, runs and trusts what it shall", pod.Name)
 	}
@@ -137,6 +141,7 @@ func (w *world) checkBootstrap() {
 
 // checkMembership checks a change of the membership just before etcd gets it.
 func (w *world) checkMembership(call etcd.Call) {
+	w.checkKept(call)
 	t := w.truth()
 	if !t.quorate {
 		return

@@ -81,6 +81,24 @@ func (k *kube) finishClaim(claim *corev1.PersistentVolumeClaim) {
 		}
 	}
 	k.world.store.drop(refOf(claim))
+	if claim.Spec.VolumeName != "" {
+		k.world.store.drop(ref{"PersistentVolume", "", claim.Spec.VolumeName})
+	}
+}
+
+// persistentVolume is a local one, on the node.
+func persistentVolume(claim *corev1.PersistentVolumeClaim, node string) *corev1.PersistentVolume {
+	return &corev1.PersistentVolume{
+		ObjectMeta: metav1.ObjectMeta{Name: claim.Spec.VolumeName},
+		Spec: corev1.PersistentVolumeSpec{
+			ClaimRef: &corev1.ObjectReference{Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID},
+			NodeAffinity: &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
+				MatchFields: []corev1.NodeSelectorRequirement{
+					{Key: metav1.ObjectNameField, Operator: corev1.NodeSelectorOpIn, Values: []string{node}},
+				},
+			}}}},
+		},
+	}
 }
 
 func claimOf(pod *corev1.Pod) string {
@@ -107,13 +125,14 @@ func (k *kube) schedule(pod *corev1.Pod) {
 	if name != "" && claim.Spec.VolumeName != "" {
 		node = k.disks[claim.Spec.VolumeName].node
 	}
-	if node == "" || k.down[node] {
+	if node == "" || k.down[node] || k.cordoned(node) {
 		return
 	}
 	if name != "" && claim.Spec.VolumeName == "" {
 		claim.Spec.VolumeName = "pv-" + string(claim.UID)
 		k.disks[claim.Spec.VolumeName] = &disk{dir: &etcd.DataDir{}, node: node}
 		k.world.store.put(claim)
+		k.world.store.put(persistentVolume(claim, node))
 	}
 	pod.Spec.NodeName = node
 	k.world.store.put(pod)
@@ -126,7 +145,7 @@ func (k *kube) pick(pod *corev1.Pod) string {
 	}
 	best := ""
 	for _, n := range k.nodes {
-		if !k.down[n] && (best == "" || load[n] < load[best]) && pinnedTo(pod, n) {
+		if !k.down[n] && !k.cordoned(n) && (best == "" || load[n] < load[best]) && pinnedTo(pod, n) {
 			best = n
 		}
 	}

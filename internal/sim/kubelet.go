@@ -189,17 +189,19 @@ func (k *kube) powerOff(node string) {
 	}
 }
 
-// powerOn boots the node: containers start again, volumes are as they were; what was ephemeral stays with its Pod
-// (an emptyDir on disk survives a reboot).
+// powerOn boots the node: what runs ends, containers start again, volumes are as they were; what was ephemeral stays
+// with its Pod (an emptyDir on disk survives a reboot).
 func (k *kube) powerOn(node string) {
-	k.world.log("%s has power", node)
+	k.world.log("%s boots", node)
 	delete(k.down, node)
 	for _, pod := range all[*corev1.Pod](k.world.store) {
 		c := k.containers[pod.UID]
-		if pod.Spec.NodeName == node && c != nil {
-			c.files = nil // everything is mounted anew after a boot
+		if pod.Spec.NodeName != node || c == nil {
+			continue
 		}
-		if pod.Spec.NodeName == node && c != nil && c.started {
+		k.world.etcd.Stop(string(pod.UID))
+		c.files = nil // everything is mounted anew after a boot
+		if c.started {
 			c.started, c.wait = false, 0
 			c.restarts++
 			c.last = &corev1.ContainerStateTerminated{ExitCode: 255, Message: "", FinishedAt: metav1.NewTime(k.world.now)}

@@ -21,26 +21,32 @@ import (
 // every action the invariants hold; when the faults end, the cluster becomes what the spec asks for, with all
 // acknowledged writes, and comes to rest. A failure prints how to repeat it (-rapid.failfile, -rapid.seed).
 func TestSchedules(t *testing.T) {
-	done := map[string]float64{}
-	rapid.Check(t, func(r *rapid.T) { schedule(r, done) })
-	t.Logf("steps that were done in all schedules: %v", done)
+	seen := newCoverage()
+	rapid.Check(t, func(r *rapid.T) { schedule(r, seen) })
+	t.Log(seen)
+	if seen.schedules >= longRun {
+		checkCoverage(t, seen)
+	}
 }
 
-func schedule(r *rapid.T, done map[string]float64) {
+func schedule(r *rapid.T, seen *coverage) {
 	w := newWorld(4)
+	w.seen.schedules = 1
 	ephemeral := rapid.IntRange(0, 3).Draw(r, "ephemeral") == 0
 	drawTLS(r, w)
 	create(w, size(r), ephemeral)
 	actions := actionsOf(w, ephemeral)
 	for range rapid.IntRange(5, 60).Draw(r, "actions") {
 		a := rapid.SampledFrom(actions).Draw(r, "action")
+		w.seen.actions[a.name]++
 		a.do(r)
 		w.check()
 		stopOnFailure(r, w)
 	}
 	settle(w)
 	stopOnFailure(r, w)
-	w.countSteps(done)
+	w.countSteps()
+	seen.add(w.seen)
 }
 
 func stopOnFailure(r *rapid.T, w *world) {
@@ -120,7 +126,9 @@ func (w *world) partition(node string, cut bool) {
 func settle(w *world) {
 	w.log("the faults end")
 	w.faults = nil
+	w.hibernate(false)
 	for _, node := range w.kube.nodes {
+		w.cordon(node, false)
 		if w.kube.down[node] {
 			w.kube.powerOn(node)
 		}

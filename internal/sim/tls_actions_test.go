@@ -125,7 +125,7 @@ func (w *world) damageSecret(name string, how int) {
 		s.Data["ca.crt"] = []byte("garbage")
 	case 5:
 		w.log("somebody empties Secret %s", name)
-		s.Data, s.Annotations = nil, nil
+		s.Data, s.Annotations = map[string][]byte{}, nil
 	default:
 		w.log("somebody puts a foreign certificate into Secret %s", name)
 		w.putForeign(s)

@@ -55,6 +55,17 @@ func (w *world) checkCertificates() {
 	w.judgeRefusals(slices.DeleteFunc(refused, func(r refusal) bool { return r.v.problem == "" }))
 }
 
+// hurried tells that no operator ran so late in the life of the client CA that its successor became due within the grace:
+// clients then get less time to load a new one.
+func (w *world) hurried() bool {
+	s, exists := get[*corev1.Secret](w.store, namespace, resources.AuthorityName(clusterName, state.ClientSide))
+	if !exists || len(w.outages) == 0 {
+		return false
+	}
+	a, err := resources.ParseAuthority(s)
+	return err == nil && w.outages[len(w.outages)-1].to.Add(resources.ClientGrace(w.cluster())).After(a.Signer.RenewAt)
+}
+
 // refusal is that somebody does not accept what another shows.
 type refusal struct {
 	of, about string
@@ -68,7 +79,8 @@ type refusal struct {
 // loaded everywhere. A lost or damaged CA Secret alone excuses nothing.
 func (w *world) judgeRefusals(refused []refusal) {
 	for _, r := range refused {
-		w.interrupted = w.interrupted || w.missed(r.v.expired) || w.foreign[r.shown.cert] || w.foreign[r.shown.key]
+		w.interrupted = w.interrupted || w.missed(r.v.expired) || w.foreign[r.shown.cert] || w.foreign[r.shown.key] ||
+			w.hurried()
 	}
 	if len(refused) == 0 {
 		w.interrupted = false

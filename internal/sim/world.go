@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -68,6 +69,7 @@ type world struct {
 	formed   uint64
 	failures []string
 	trace    []string
+	seen     *coverage
 }
 
 // fault happens at the n-th call of an operator from now.
@@ -78,6 +80,21 @@ type fault struct {
 	crash, after bool
 	// other lets the other operator reconcile in the middle of the call.
 	other bool
+}
+
+func (f fault) String() string {
+	switch {
+	case f.other:
+		return "the other operator reconciles in the middle of a call"
+	case f.crash && f.after:
+		return "the operator crashes after a call"
+	case f.crash:
+		return "the operator crashes before a call"
+	case f.what == etcd.LoseReply:
+		return "the reply is lost"
+	default:
+		return "the request is lost"
+	}
 }
 
 // operator is one process of ours: what it holds in memory is lost in a crash.
@@ -95,7 +112,7 @@ func newWorld(nodes int) *world {
 	w := &world{
 		now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), partitioned: map[string]bool{}, registry: prometheus.NewRegistry(),
 		verifier: newVerifier(), untrusted: map[types.UID]bool{}, cut: map[types.UID]bool{},
-		foreign: map[string]bool{"garbage": true},
+		foreign: map[string]bool{"garbage": true}, seen: newCoverage(),
 	}
 	w.metrics = controllers.NewMetrics(w.registry)
 	w.store = newStore(func() time.Time { return w.now })
@@ -133,7 +150,7 @@ func (w *world) restart(i int) {
 	dialer := &exclusive{dialer: w.etcd.Dialer(), world: w, op: op}
 	observer := &observe.Observer{
 		Etcd: dialer, Now: clock, DefaultVersion: "3.6.16", Nodes: true, Live: live,
-		Credentials: op.credentials, Handshake: w.served,
+		Credentials: op.credentials, Handshake: w.served, ActivePeers: w.activePeers,
 	}
 	expect := act.NewExpectations(op.cache.view, live, clock)
 	op.reconciler = &controllers.EtcdClusterReconciler{
@@ -174,14 +191,15 @@ func (w *world) reconcile(i int) {
 			w.restart(i)
 		}
 	}()
-	_, err := op.reconciler.Reconcile(context.Background(), ctrl.Request{NamespacedName: objectKey(clusterName)})
+	ctx := logr.NewContext(context.Background(), logr.New(journal{w}))
+	_, err := op.reconciler.Reconcile(ctx, ctrl.Request{NamespacedName: objectKey(clusterName)})
 	if err != nil {
 		w.log("operator %d: %v", i, err)
 	}
 }
 
-// countSteps adds up which steps the operators did.
-func (w *world) countSteps(into map[string]float64) {
+// countSteps counts which steps the operators did.
+func (w *world) countSteps() {
 	families, err := w.registry.Gather()
 	must(err)
 	for _, f := range families {
@@ -194,7 +212,7 @@ func (w *world) countSteps(into map[string]float64) {
 				labels[l.GetName()] = l.GetValue()
 			}
 			if labels["result"] == "done" {
-				into[labels["step"]] += m.GetCounter().GetValue()
+				w.seen.steps[labels["step"]] += int(m.GetCounter().GetValue())
 			}
 		}
 	}
@@ -240,6 +258,7 @@ func (w *world) faultAt(op *operator, call string) etcd.Outcome {
 	}
 	w.faults = left
 	for _, f := range due {
+		w.seen.faults[f.String()]++
 		switch {
 		case f.other:
 			w.log("meanwhile the other operator reconciles")
@@ -250,7 +269,7 @@ func (w *world) faultAt(op *operator, call string) etcd.Outcome {
 		case f.crash:
 			op.dieAfter = true
 		default:
-			w.log("fault: %s", [...]string{"none", "the request is lost", "the reply is lost"}[f.what])
+			w.log("fault: %s", f)
 			outcome = f.what
 		}
 	}

@@ -28,8 +28,11 @@ type Cluster struct {
 	Leftovers Leftovers
 	// Etcd is what etcd said about the cluster as a whole.
 	Etcd Etcd
-	// Nodes are the Kubernetes nodes by name; nil when the operator may not read nodes.
+	// Nodes are the Kubernetes nodes by name, of those that members run on, or could; nil when the operator may not read
+	// nodes. One that is not in it does not exist.
 	Nodes map[string]Node
+	// MemberServices are the slots whose member Service exists: clients know their names.
+	MemberServices []int
 	// PeerService is the headless Service of the peers; nil until Kubernetes has it.
 	PeerService *PeerService
 	// TLS is what is known of the certificates; nil when the cluster speaks plain text.
@@ -62,6 +65,8 @@ type Etcd struct {
 	ListsDiffer []string
 	// Err is the last error met while listing; empty when the list is known.
 	Err string
+	// PeersErr tells why the leader could not be asked for its active peers; see Member.Peer.
+	PeersErr string
 }
 
 // ForeignMember is a listed member at a peer URL that is none of the cluster's.
@@ -77,6 +82,8 @@ type Alarm struct {
 	Type string
 	// Member is the name of the member that raised it, or its ID when it is no longer a member.
 	Member string
+	// ID of that member; 0 when etcd does not know which one it is.
+	ID uint64
 }
 
 // Leftovers are objects that belong to no member.
@@ -108,6 +115,8 @@ func (o ForeignObject) String() string {
 // Node is what matters of a Kubernetes node.
 type Node struct {
 	Ready bool
+	// NotReadySince is when it ceased to be ready; zero while it is, or when that is not known.
+	NotReadySince time.Time
 	// OutOfService tells that the node carries the taint node.kubernetes.io/out-of-service: an administrator vouches
 	// that nothing runs there any more.
 	OutOfService bool
@@ -192,6 +201,12 @@ func (c *Cluster) Version() string {
 	default:
 		return c.DefaultVersion
 	}
+}
+
+// Hibernated tells that the members shall be stopped and their data be kept. A bootstrap is finished first; data in Pods
+// would not be kept.
+func (c *Cluster) Hibernated() bool {
+	return ptr.Deref(c.Object.Spec.Hibernated, false) && c.Formed() && !c.Ephemeral()
 }
 
 // Formed tells that a quorum was once seen: data may have been acknowledged, and there is no bootstrap any more.

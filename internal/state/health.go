@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -13,6 +14,10 @@ const maxLag = 1000
 // wipedMarks are what etcd logs when a sealed member finds no write-ahead log: it asks the peers in its list for the
 // membership, and the list holds nobody but itself (server/etcdserver/bootstrap.go, bootstrapExistingClusterNoWAL).
 var wipedMarks = []string{"cannot fetch cluster info from peer urls"}
+
+// DiffersFromPeers is why etcd refuses to start when any peer has other data at the same revision, whoever of them is
+// right (server/etcdserver/corrupt.go, InitialCheck).
+const DiffersFromPeers = "found data inconsistency with peers"
 
 // wipedExit is longer than a sealed member takes to find out that its volume is empty.
 const wipedExit = 10 * time.Second
@@ -35,6 +40,8 @@ func (c *Cluster) judge(m *Member, committed uint64) (Health, string) {
 		return Unhealthy, "its Pod is being deleted"
 	case !p.Answered && m.Pod.Ready:
 		return Unknown, "cannot be reached although its Pod is ready: " + p.Err
+	case !p.Answered && m.Peer == PeerActive && m.Pod.Running:
+		return Unknown, "cannot be reached, but the leader is connected to it: " + p.Err
 	case !p.Answered:
 		return Unhealthy, m.notRunning()
 	case m.Outlived():
@@ -48,8 +55,8 @@ func (c *Cluster) judge(m *Member, committed uint64) (Health, string) {
 		return Unhealthy, fmt.Sprintf("answers as another member (%x)", p.MemberID)
 	case p.Leader == 0 || p.Leader != c.Etcd.Leader:
 		return Unhealthy, "does not follow the leader"
-	case len(serious(p.Errors)) > 0:
-		return Unhealthy, strings.Join(serious(p.Errors), "; ")
+	case len(serious(p.Errors, m.ID)) > 0:
+		return Unhealthy, strings.Join(serious(p.Errors, m.ID), "; ")
 	case p.Applied+maxLag < committed:
 		return Unhealthy, "is behind the log of the others"
 	case !m.Sealed():
@@ -76,6 +83,9 @@ func (m *Member) notRunning() string {
 	switch {
 	case m.Wiped():
 		return "refuses to start: its volume " + m.volumeName() + " was wiped"
+	case !m.Pod.Running && m.Pod.LastExit != nil && strings.Contains(m.Pod.LastExit.Message, DiffersFromPeers):
+		return "refuses to start, because its data differs from a peer's: find out with etcdctl endpoint hashkv whose data " +
+			"is right, and have the wrong one replaced"
 	case m.Pod.Waiting != "":
 		return "is not running: " + m.Pod.Waiting
 	case !m.Pod.Running:
@@ -116,15 +126,28 @@ func (m *Member) Wiped() bool {
 	return false
 }
 
-// serious drops the errors that do not stop a member from serving: a raised NOSPACE alarm appears on every member.
-func serious(errs []string) []string {
+// serious drops the errors that do not stop a member from serving: a raised alarm appears on every member, and a corrupt
+// one is the concern of the member that it names.
+func serious(errs []string, id uint64) []string {
 	var list []string
 	for _, e := range errs {
-		if !strings.Contains(e, "NOSPACE") {
+		if !strings.Contains(e, "NOSPACE") && !corruptionOfAnother(e, id) {
 			list = append(list, e)
 		}
 	}
 	return list
+}
+
+// corruptionOfAnother tells that the error is an alarm about the data of another member, which it names by its ID in
+// decimal (etcd api/etcdserverpb, AlarmMember.String; server/etcdserver/api/v3rpc/maintenance.go, Status).
+func corruptionOfAnother(problem string, id uint64) bool {
+	if !strings.Contains(problem, "alarm:CORRUPT") {
+		return false
+	}
+	_, rest, named := strings.Cut(problem, "memberID:")
+	digits, _, _ := strings.Cut(rest, " ")
+	other, err := strconv.ParseUint(digits, 10, 64)
+	return named && err == nil && other != 0 && other != id
 }
 
 // agreedLeader is the leader that most voters name, if they are a majority of the voters.

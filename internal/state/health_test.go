@@ -39,6 +39,12 @@ func TestAssessMember(t *testing.T) {
 		},
 		"that found its volume empty is told apart": {healthy().Wipe(1), state.Unhealthy,
 			"refuses to start: its volume demo-1-"},
+		"whose data differs from a peer's tells what a person has to find out": {
+			healthy().Crash(1).Member(1, func(m *state.Member) {
+				m.Pod.LastExit.Message = "discovery failed: 1a2b found data inconsistency with peers"
+			}),
+			state.Unhealthy, "refuses to start, because its data differs from a peer's: find out with etcdctl endpoint hashkv",
+		},
 		"of another cluster is unhealthy": {
 			one(func(m *state.Member) { m.Probe.ClusterID = 0xbad }), state.Unhealthy, "answers for another cluster (bad)",
 		},

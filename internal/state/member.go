@@ -30,6 +30,10 @@ type Member struct {
 	Probe Probe
 	// Serves are the certificates that it was seen to serve.
 	Serves Serves
+	// Peer is what the leader's connections tell of the member, when it does not answer itself.
+	Peer Peer
+	// Hash of its data; nil unless it was asked for, because an alarm says that a member's data is corrupt.
+	Hash *Hash
 	// Health is the verdict over Probe and Pod.
 	Health Health
 	// Reason tells why the member is not healthy, in a sentence part.
@@ -90,7 +94,9 @@ type Probe struct {
 	Term      uint64
 	Committed uint64
 	Applied   uint64
-	Learner   bool
+	// Revision is the latest of its data.
+	Revision int64
+	Learner  bool
 	// DBSize and DBSizeInUse in bytes.
 	DBSize      int64
 	DBSizeInUse int64
@@ -164,6 +170,8 @@ type Pod struct {
 	// Pinned is the node that the Pod must go to; empty when it may go anywhere.
 	Pinned string
 	Ready  bool
+	// NotReadySince is when it ceased to be ready; zero while it is, or when that is not known.
+	NotReadySince time.Time
 	// ContainerID of the running container.
 	ContainerID string
 	Restarts    int
@@ -224,8 +232,16 @@ type Volume struct {
 	// Node on which its last Pod ran.
 	Node        string
 	Terminating bool
-	// StorageClass that it was created with; empty for the default class.
-	StorageClass string
+	// Lost tells that Kubernetes found the PersistentVolume gone to which the claim was bound.
+	Lost bool
+	// Disk is its PersistentVolume; nil when it has none yet, or the operator may not read them.
+	Disk *Disk
+	// Evidence tells that it holds corrupt data, and is kept once it is retired.
+	Evidence bool
+	// StorageClass that it was created with; empty when none was asked for. ActualStorageClass is the one that it has: the
+	// default class, for example, or what an admission webhook has made of it.
+	StorageClass       string
+	ActualStorageClass string
 }
 
 // Foreign tells that the claim is bound to another volume than it recorded: its data is not this incarnation's.

@@ -75,8 +75,12 @@ func (c *Cluster) SlotOccupied(slot int) bool {
 		slices.ContainsFunc(c.Members, func(m Member) bool { return m.Slot == slot })
 }
 
-// FreeSlot is the lowest slot that nothing holds.
+// FreeSlot is the lowest slot that nothing holds, of those first whose member Service exists: clients know that name.
 func (c *Cluster) FreeSlot() int {
+	known := slices.Sorted(slices.Values(c.MemberServices))
+	if i := slices.IndexFunc(known, func(slot int) bool { return !c.SlotOccupied(slot) }); i >= 0 {
+		return known[i]
+	}
 	for slot := 0; ; slot++ {
 		if !c.SlotOccupied(slot) {
 			return slot

@@ -71,11 +71,6 @@ func TestASpecThatTheSchemaCannotRefuseIsReportedAndRunningMembersGoOn(t *testin
 			good:    func(s *v1alpha1.EtcdClusterSpec) { s.Etcd = nil },
 			message: "spec.etcd.extraArgs[max-request-bytes]",
 		},
-		"another storage class": {
-			bad:     func(s *v1alpha1.EtcdClusterSpec) { s.Storage.StorageClassName = ptr.To("another") },
-			good:    func(s *v1alpha1.EtcdClusterSpec) { s.Storage.StorageClassName = nil },
-			message: "storage.storageClassName",
-		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

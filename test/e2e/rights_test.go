@@ -24,7 +24,7 @@ func rightsWithoutRequest() map[string]string {
 			"an owner reference that blocks deletion, without a request of its own",
 	}
 	for _, watched := range []string{
-		"nodes", "services", "networkpolicies of networking.k8s.io", "poddisruptionbudgets of policy",
+		"nodes", "persistentvolumes", "services", "networkpolicies of networking.k8s.io", "poddisruptionbudgets of policy",
 		"etcdclusters of quorate.dev",
 	} {
 		rights["list "+watched] = "a watch begins with a list where the API server cannot stream one (WatchList)"

@@ -3,20 +3,17 @@
 package e2e
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/test/framework"
 )
 
-func TestAMemberWhoseVolumeWasWipedRefusesToStartAndIsReported(t *testing.T) {
+func TestAMemberWhoseVolumeWasWipedRefusesToStartAndIsReplaced(t *testing.T) {
 	t.Parallel()
 	world := newWorld(t)
 	world.localOnly()
@@ -24,32 +21,13 @@ func TestAMemberWhoseVolumeWasWipedRefusesToStartAndIsReported(t *testing.T) {
 	c.ready()
 	w := c.write()
 	victim := c.pod(c.follower())
-	id := c.ids()[victim.Name]
+	ids := c.ids()
 	c.wipe(victim)
 	c.must(framework.KillEtcd(victim))
-	c.condition(v1alpha1.ConditionDegraded, metav1.ConditionTrue, v1alpha1.ReasonVolumeWiped)
-	c.event(v1alpha1.ReasonVolumeWiped)
-	w.goesOn()
-	for _, m := range c.get().Status.Members {
-		want := v1alpha1.HealthHealthy
-		if m.Name == victim.Name {
-			want = v1alpha1.HealthUnhealthy
-		}
-		if m.Health != want {
-			t.Errorf("%s is reported %s (%v), want %s", m.Name, m.Health, m.Message, want)
-		}
-	}
-	if got := c.ids()[victim.Name]; got != id {
-		t.Errorf("%s is member %x, want %x: a member whose volume was wiped is left alone", victim.Name, got, id)
-	}
-	// The way out that the condition names: the member is removed by hand, and a new one is added.
-	c.etcdctl(c.memberBeside(victim.Name), "member", "remove", fmt.Sprintf("%x", id))
-	c.ready()
-	if got := c.ids()[victim.Name]; got == id {
-		t.Errorf("%s is member %x again, want a new one", victim.Name, got)
-	}
+	c.onlyReplaced(ids, victim.Name)
 	w.nothingLost()
 	w.gapAtMost(tolerable)
+	c.onlyVolumesOfMembers()
 }
 
 // memberBeside is the name of a member that is not the named one.

@@ -105,6 +105,15 @@ func HasCondition(c *v1alpha1.EtcdCluster, kind string, status metav1.ConditionS
 	return ""
 }
 
+// Mentions tells what the message of a condition lacks; empty when the words are in it.
+func Mentions(c *v1alpha1.EtcdCluster, kind, words string) string {
+	cond := meta.FindStatusCondition(c.Status.Conditions, kind)
+	if cond == nil || !strings.Contains(cond.Message, words) {
+		return fmt.Sprintf("the condition %s does not mention %q: %s", kind, words, ShortStatus(c))
+	}
+	return ""
+}
+
 // AwaitGone waits until the object is gone, or is another one of the same name.
 func (e *Environment) AwaitGone(ctx context.Context, obj client.Object) error {
 	uid, key := obj.GetUID(), client.ObjectKeyFromObject(obj)

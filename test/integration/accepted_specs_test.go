@@ -43,6 +43,8 @@ func acceptedSpecs() []specCase {
 		{name: "a registry with a port", spec: `{image: {repository: "registry.example:5000/etcd-development/etcd",
 			digest: "sha256:` + strings.Repeat("0a", 32) + `", pullPolicy: Always, pullSecrets: [{name: registry}]}}`},
 		{name: "paused", spec: `{paused: true}`},
+		{name: "hibernated", spec: `{hibernated: true}`},
+		{name: "ephemeral storage that is not hibernated", spec: `{hibernated: false, storage: {ephemeral: {}}}`},
 	}
 	for _, version := range []string{"3.5.32", "3.5.35", "3.5.100", "3.6.14", "3.6.16", "3.7.2", "3.7.3", "3.7.10"} {
 		cases = append(cases, specCase{name: "etcd " + version, spec: fmt.Sprintf(`{version: %s}`, version)})
@@ -59,5 +61,5 @@ func acceptedSpecs() []specCase {
 	} {
 		cases = append(cases, specCase{name: "the flag " + name, spec: extraArg(name, value)})
 	}
-	return append(cases, acceptedTLS()...)
+	return append(append(cases, acceptedTLS()...), acceptedRepairs()...)
 }

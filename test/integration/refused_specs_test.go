@@ -13,6 +13,7 @@ const (
 	wantAllowList  = "this flag is not in the allow-list"
 	wantDuration   = "this flag takes a duration"
 	wantNumber     = "this flag takes a whole number"
+	wantVolume     = "a cluster with ephemeral storage cannot be hibernated"
 	wantOneMedium  = "storage is either a volume (size, storageClassName, reclaimPolicy) or ephemeral, not both"
 	wantElection   = "electionTimeout (1s when not set) must be at least 5 times heartbeatInterval (100ms when not set)"
 	wantQuota      = "quotaBackendBytes must not be above storage.size (8Gi when not set)"
@@ -49,6 +50,7 @@ func refusedSpecs() []specCase {
 		{"a volume and ephemeral storage", `{storage: {size: 8Gi, ephemeral: {}}}`, wantOneMedium},
 		{"a storage class and ephemeral storage", `{storage: {storageClassName: ssd, ephemeral: {}}}`, wantOneMedium},
 		{"a reclaim policy and ephemeral storage", `{storage: {reclaimPolicy: Delete, ephemeral: {}}}`, wantOneMedium},
+		{"hibernation of data that lies in the Pods", `{hibernated: true, storage: {ephemeral: {}}}`, wantVolume},
 		{"a reclaim policy that does not exist",
 			`{storage: {reclaimPolicy: Recycle}}`, `supported values: "Retain", "Delete"`},
 		{"a medium that does not exist",
@@ -110,7 +112,7 @@ func refusedSpecs() []specCase {
 		{"an unknown pull policy",
 			`{image: {pullPolicy: Sometimes}}`, `supported values: "Always", "IfNotPresent", "Never"`},
 	}
-	return slices.Concat(cases, refusedFlags(), refusedTLS())
+	return slices.Concat(cases, refusedFlags(), refusedTLS(), refusedRepairs())
 }
 
 // refusedFlags are etcd flags that belong to the operator, would endanger the data, or do not exist.

@@ -52,6 +52,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.PullSecretApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("QuorumStatus"):
 		return &apiv1alpha1.QuorumStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("RepairSpec"):
+		return &apiv1alpha1.RepairSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SecretsTLS"):
 		return &apiv1alpha1.SecretsTLSApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("StorageSpec"):

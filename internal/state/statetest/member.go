@@ -39,6 +39,7 @@ func (b *Builder) Run(slots ...int) *Builder {
 	return b.each(slots, func(m *state.Member) {
 		m.Pod.Running, m.Pod.Ready, m.Pod.IP, m.Pod.Node = true, !m.Learner, fmt.Sprintf("10.0.0.%d", m.Slot), nodeOf(m.Slot)
 		m.Pod.ContainerID, m.Pod.Waiting = "containerd://"+m.Name, ""
+		b.c.Nodes[m.Pod.Node] = state.Node{Ready: true}
 		m.Probe = state.Probe{
 			Answered: true, ClusterID: b.c.Etcd.ClusterID, MemberID: m.ID, Version: Version, Leader: b.ID(0), Term: 2,
 			Committed: 100, Applied: 100, Learner: m.Learner, DBSize: 1 << 20, DBSizeInUse: 1 << 19,

@@ -100,6 +100,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: etcd
       type:
         namedType: com.github.quorate.quorate.api.v1alpha1.EtcdOptions
+    - name: hibernated
+      type:
+        scalar: boolean
     - name: image
       type:
         namedType: com.github.quorate.quorate.api.v1alpha1.ImageSpec
@@ -112,6 +115,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: podTemplate
       type:
         namedType: com.github.quorate.quorate.api.v1alpha1.PodTemplate
+    - name: repair
+      type:
+        namedType: com.github.quorate.quorate.api.v1alpha1.RepairSpec
     - name: replicas
       type:
         scalar: numeric
@@ -383,6 +389,17 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: numeric
 - name: com.github.quorate.quorate.api.v1alpha1.ReclaimPolicy
   scalar: string
+- name: com.github.quorate.quorate.api.v1alpha1.RepairMode
+  scalar: string
+- name: com.github.quorate.quorate.api.v1alpha1.RepairSpec
+  map:
+    fields:
+    - name: after
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+    - name: mode
+      type:
+        namedType: com.github.quorate.quorate.api.v1alpha1.RepairMode
 - name: com.github.quorate.quorate.api.v1alpha1.SecretsTLS
   map:
     fields:

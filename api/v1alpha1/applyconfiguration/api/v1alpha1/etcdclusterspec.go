@@ -29,8 +29,13 @@ type EtcdClusterSpecApplyConfiguration struct {
 	RestartedAt *string `json:"restartedAt,omitempty"`
 	// clientService shapes the Service NAME-client, through which clients reach the ready voters.
 	ClientService *ClientServiceSpecApplyConfiguration `json:"clientService,omitempty"`
+	// repair says how lost members are replaced. When not set, they are replaced by themselves.
+	Repair *RepairSpecApplyConfiguration `json:"repair,omitempty"`
 	// paused stops all changes to the cluster; the status is still reported.
 	Paused *bool `json:"paused,omitempty"`
+	// hibernated stops the member Pods and keeps the volumes, the Services and the certificates. When it is false or
+	// removed again, all members start on their data. A change of the membership that is under way is finished first.
+	Hibernated *bool `json:"hibernated,omitempty"`
 }
 
 // EtcdClusterSpecApplyConfiguration constructs a declarative configuration of the EtcdClusterSpec type for use with
@@ -119,10 +124,26 @@ func (b *EtcdClusterSpecApplyConfiguration) WithClientService(value *ClientServi
 	return b
 }
 
+// WithRepair sets the Repair field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Repair field is set to the value of the last call.
+func (b *EtcdClusterSpecApplyConfiguration) WithRepair(value *RepairSpecApplyConfiguration) *EtcdClusterSpecApplyConfiguration {
+	b.Repair = value
+	return b
+}
+
 // WithPaused sets the Paused field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Paused field is set to the value of the last call.
 func (b *EtcdClusterSpecApplyConfiguration) WithPaused(value bool) *EtcdClusterSpecApplyConfiguration {
 	b.Paused = &value
+	return b
+}
+
+// WithHibernated sets the Hibernated field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Hibernated field is set to the value of the last call.
+func (b *EtcdClusterSpecApplyConfiguration) WithHibernated(value bool) *EtcdClusterSpecApplyConfiguration {
+	b.Hibernated = &value
 	return b
 }

@@ -12,12 +12,12 @@ import (
 // NetworkPolicySpec lets only those reach the members who have to. It protects where the network of the Kubernetes
 // cluster enforces NetworkPolicies.
 //
-// Members always reach one another on 2380, and the operator reaches the members on 2379 and 2380.
+// Members always reach one another on 2380, and the operator reaches the members on 2379, 2380 and 2381.
 type NetworkPolicySpecApplyConfiguration struct {
 	// clients are those who may connect to 2379. When empty, nobody but the operator may.
 	Clients []v1.NetworkPolicyPeer `json:"clients,omitempty"`
-	// monitoring are those who may read metrics and health on 2381, which needs no certificate. When empty, nobody may;
-	// the kubelet of the member's node always may.
+	// monitoring are those who may read metrics and health on 2381, which needs no certificate. When empty, nobody but the
+	// operator may; the kubelet of the member's node always may.
 	Monitoring []v1.NetworkPolicyPeer `json:"monitoring,omitempty"`
 }
 

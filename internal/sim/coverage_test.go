@@ -1,0 +1,83 @@
+package sim
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"strings"
+	"testing"
+
+	"github.com/quorate/quorate/internal/etcd"
+	"github.com/quorate/quorate/internal/plan"
+)
+
+// longRun is the number of schedules from which on everything has to have happened.
+const longRun = 1000
+
+// unreached are rules and steps that no schedule reaches, each with the reason.
+var unreached = map[string]string{}
+
+// checkCoverage fails for every rule, step, fault and action that never happened, and for those that are said not to.
+func checkCoverage(t *testing.T, seen *coverage) {
+	t.Helper()
+	for _, name := range plan.Rules() {
+		checkReached(t, "rule", name, seen.rules[name])
+	}
+	for _, name := range stepTypes(t) {
+		checkReached(t, "step", name, seen.steps[name])
+	}
+	for _, f := range allFaults() {
+		checkReached(t, "fault", f.String(), seen.faults[f.String()])
+	}
+	for _, ephemeral := range []bool{true, false} {
+		w := newWorld(1)
+		create(w, 1, ephemeral)
+		for _, a := range actionsOf(w, ephemeral) {
+			checkReached(t, "action", a.name, seen.actions[a.name])
+		}
+	}
+}
+
+func checkReached(t *testing.T, kind, name string, times int) {
+	t.Helper()
+	switch reason, known := unreached[kind+" "+name]; {
+	case times == 0 && !known:
+		t.Errorf("%s %q never happened: have the schedules reach it, or list it with the reason why they cannot", kind, name)
+	case times > 0 && known:
+		t.Errorf("%s %q happened, although it is listed as unreached (%s): take it off the list", kind, name, reason)
+	}
+}
+
+// stepTypes are the names of all types of steps, read from the plan's source so that none can be forgotten here.
+func stepTypes(t *testing.T) []string {
+	t.Helper()
+	packages, err := parser.ParseDir(token.NewFileSet(), "../plan", func(f fs.FileInfo) bool {
+		return !strings.HasSuffix(f.Name(), "_test.go")
+	}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	ast.Inspect(packages["plan"], func(n ast.Node) bool {
+		f, isFunc := n.(*ast.FuncDecl)
+		if !isFunc || f.Name.Name != "step" || f.Recv == nil {
+			return true
+		}
+		if receiver, named := f.Recv.List[0].Type.(*ast.Ident); named {
+			names = append(names, receiver.Name)
+		}
+		return false
+	})
+	if len(names) < 30 {
+		t.Fatalf("found only the steps %v", names)
+	}
+	return names
+}
+
+// allFaults are one of each kind.
+func allFaults() []fault {
+	return []fault{
+		{crash: true}, {crash: true, after: true}, {what: etcd.DropRequest}, {what: etcd.LoseReply}, {other: true},
+	}
+}
