@@ -98,6 +98,15 @@ func newRecorded(t *testing.T, dir string) *recorded {
 			r.key = client.ObjectKeyFromObject(o)
 		case *corev1.Pod:
 			r.pods = append(r.pods, *o)
+		case *corev1.PersistentVolumeClaim:
+			// Volumes belong to no namespace, and were not recorded.
+			objects = append(objects, &corev1.PersistentVolume{
+				ObjectMeta: metav1.ObjectMeta{Name: o.Spec.VolumeName},
+				Spec: corev1.PersistentVolumeSpec{ClaimRef: &corev1.ObjectReference{
+					Namespace: o.Namespace, Name: o.Name, UID: o.UID,
+				}},
+				Status: corev1.PersistentVolumeStatus{Phase: corev1.VolumeBound},
+			})
 		case *corev1.Secret:
 			for port, name := range map[string]string{"2379": "-server-tls", "2380": "-peer-tls"} {
 				if block, _ := pem.Decode(o.Data[corev1.TLSCertKey]); block != nil && strings.HasSuffix(o.Name, name) {

@@ -81,7 +81,7 @@ func TestDowngrade(t *testing.T) {
 		"is cancelled before a lost member is replaced": {
 			cluster: enabled().NoPod(2).NoVolume(2), step: cancel, blocked: []string{
 				"Downgrading: etcd's downgrade to 3.6 is cancelled (demo-2 is lost: its volume is gone",
-				"MemberLost: demo-2 is lost", left("demo-0, demo-1")},
+				"ReplacingMember: demo-2 is replaced: its volume is gone", left("demo-0, demo-1")},
 		},
 		"goes on without it once a member has the former minor": {
 			cluster: at37().RunVersion("3.6.16", 2).ClusterVersion("3.6").With(told("", "3.6")),
