@@ -78,8 +78,8 @@ func (p *process) convert() {
 	}
 }
 
-// tooNew tells how etcd exits that is too old for the data; the message is empty when it is not. Servers before 3.6 know
-// no storage version.
+// tooNew tells how etcd exits that is too old for the data; the message is empty when it is not. Servers before 3.6
+// know no storage version.
 func (p *process) tooNew() (code int, message string) {
 	switch {
 	case p.minor >= 6 && p.disk.storage > p.minor:

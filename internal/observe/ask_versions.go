@@ -11,8 +11,8 @@ import (
 	"github.com/quorate/quorate/internal/state"
 )
 
-// minorsDiffer tells that a member runs another minor than the wanted one: an upgrade or downgrade is asked for or going
-// on, or was completed and is not recorded yet.
+// minorsDiffer tells that a member runs another minor than the wanted one: an upgrade or downgrade is asked for or
+// going on, or was completed and is not recorded yet.
 func (a *answers) minorsDiffer(c *state.Cluster) bool {
 	if c.Latch != nil && state.Minor(c.Latch.Version) != state.Minor(c.Version()) {
 		return true

@@ -28,7 +28,7 @@ func downgrade(w *walk) {
 		w.cancelDowngrade("it is no longer wanted")
 	case enabled != "" && joining(c) != "":
 		w.cancelDowngrade(joining(c) + ", and nothing can join while a downgrade is enabled")
-	case enabled == "" && downgradeWanted(c) && refuseDowngrade(c) == nil && joining(c) == "":
+	case enabled == "" && mayDowngrade(c):
 		w.propose(membership, EnableDowngrade{Target: state.Minor(c.Version())}, v1alpha1.ReasonDowngrading,
 			fmt.Sprintf("etcd %s is wanted and the cluster is at %s", c.Version(), c.Etcd.ClusterVersion))
 	}
@@ -36,14 +36,15 @@ func downgrade(w *walk) {
 
 func (w *walk) cancelDowngrade(why string) {
 	w.propose(membership, CancelDowngrade{Target: w.c.DowngradeTarget()}, v1alpha1.ReasonDowngrading, why)
-	w.block(membership, v1alpha1.ReasonDowngrading, fmt.Sprintf("etcd's downgrade to %s is cancelled (%s): waiting until all "+
-		"members that can be reached show that", w.c.DowngradeTarget(), why))
+	w.block(membership, v1alpha1.ReasonDowngrading, fmt.Sprintf("etcd's downgrade to %s is cancelled (%s): waiting until "+
+		"all members that can be reached show that", w.c.DowngradeTarget(), why))
 	w.wakeAfter(learnerPoll)
 }
 
-// downgradeWanted tells that the wanted version is one minor below the cluster version.
-func downgradeWanted(c *state.Cluster) bool {
-	return c.Etcd.ClusterVersion != "" && nextMinor(c.Version()) == c.Etcd.ClusterVersion
+// mayDowngrade tells that the wanted version is one minor below the cluster version, and that nothing is in the way.
+func mayDowngrade(c *state.Cluster) bool {
+	return c.Etcd.ClusterVersion != "" && nextMinor(c.Version()) == c.Etcd.ClusterVersion &&
+		refuseDowngrade(c) == nil && joining(c) == ""
 }
 
 // joining says why a member is to be added, or is on its way; empty when none is.
@@ -79,8 +80,8 @@ func refuseDowngrade(c *state.Cluster) *refusal {
 	if why == "" {
 		return nil
 	}
-	return &refusal{v1alpha1.ReasonVersionRefused, fmt.Sprintf("version %s is refused: %s. It goes on when that is mended, "+
-		"or set spec.version back", wanted, why)}
+	return &refusal{v1alpha1.ReasonVersionRefused, fmt.Sprintf("version %s is refused: %s. It goes on when that is "+
+		"mended, or set spec.version back", wanted, why)}
 }
 
 // unconverted names members whose data cannot be opened by the wanted minor yet.

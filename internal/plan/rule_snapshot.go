@@ -8,8 +8,8 @@ import (
 	"github.com/quorate/quorate/internal/state"
 )
 
-// etcd 3.7 cannot read what etcd 3.5 wrote to a member's log (tried: 3.5.35, 3.6.16 and 3.7.3 one after the other end in
-// "panic: unmarshal should never fail"). Such entries are gone once the member saved a snapshot at 3.6, which it does
+// etcd 3.7 cannot read what etcd 3.5 wrote to a member's log (tried: 3.5.35, 3.6.16 and 3.7.3 one after the other end
+// in "panic: unmarshal should never fail"). Such entries are gone once the member saved a snapshot at 3.6, which it does
 // after spec.etcd.snapshotCount entries, or when the cluster version is lowered (etcd
 // server/etcdserver/apply/backend.go, ClusterVersionSet). So before an upgrade to 3.7 that is done: a downgrade to 3.5
 // is enabled, until all members have converted their data, and cancelled again.
@@ -42,8 +42,8 @@ func (w *walk) forceSnapshots() bool {
 	switch {
 	case below == "" && c.Etcd.ClusterVersion == forgotten && unfit(c) == "" && uniform(c) && joining(c) == "":
 		w.propose(membership, EnableDowngrade{Target: "3.5"}, v1alpha1.ReasonUpgrading, fmt.Sprintf(
-			"the log of %s may hold entries of etcd 3.5, which etcd %s cannot read: the lower cluster version has it saved in a "+
-				"snapshot", name, c.Version()))
+			"the log of %s may hold entries of etcd 3.5, which etcd %s cannot read: the lower cluster version has it saved in "+
+				"a snapshot", name, c.Version()))
 		return true
 	case below == "" || joining(c) != "":
 		return false
