@@ -9,8 +9,8 @@ import (
 )
 
 // etcd 3.7 cannot read what etcd 3.5 wrote to a member's log (tried: 3.5.35, 3.6.16 and 3.7.3 one after the other end
-// in "panic: unmarshal should never fail"). Such entries are gone once the member saved a snapshot at 3.6, which it does
-// after spec.etcd.snapshotCount entries, or when the cluster version is lowered (etcd
+// in "panic: unmarshal should never fail"). Such entries are gone once the member saved a snapshot at 3.6, which it
+// does after spec.etcd.snapshotCount entries, or when the cluster version is lowered (etcd
 // server/etcdserver/apply/backend.go, ClusterVersionSet). So before an upgrade to 3.7 that is done: a downgrade to 3.5
 // is enabled, until all members have converted their data, and cancelled again.
 const (

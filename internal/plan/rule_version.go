@@ -168,8 +168,8 @@ func refuseReturn(c *state.Cluster, has string) *refusal {
 	}
 }
 
-// settleVersion records the version in the latch once all members run it and the cluster version has followed: from then
-// on it is what a cluster without spec.version keeps, and what no member is taken behind.
+// settleVersion records the version in the latch once all members run it and the cluster version has followed: from
+// then on it is what a cluster without spec.version keeps, and what no member is taken behind.
 func (w *walk) settleVersion() {
 	c := w.c
 	wanted := c.Version()
