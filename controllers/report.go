@@ -117,7 +117,7 @@ func needsPerson(reason string) bool {
 	switch reason {
 	case v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonOwnershipConflict, v1alpha1.ReasonWrongClusterID,
 		v1alpha1.ReasonMemberLost, v1alpha1.ReasonVolumeWiped, v1alpha1.ReasonUnmanagedMember,
-		v1alpha1.ReasonRolloutNotSupported, v1alpha1.ReasonAuthRequired, v1alpha1.ReasonCertificateProblem,
+		v1alpha1.ReasonVersionRefused, v1alpha1.ReasonAuthRequired, v1alpha1.ReasonCertificateProblem,
 		v1alpha1.ReasonActionFailed, v1alpha1.ReasonVolumeGrowthRefused, v1alpha1.ReasonVolumeFull:
 		return true
 	default:

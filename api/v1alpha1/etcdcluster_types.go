@@ -96,6 +96,12 @@ type EtcdClusterSpec struct {
 	// +optional
 	PodTemplate *PodTemplate `json:"podTemplate,omitempty"`
 
+	// restartedAt restarts all members, one at a time, whenever it is given another value, such as the present time.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	RestartedAt *string `json:"restartedAt,omitempty"`
+
 	// clientService shapes the Service NAME-client, through which clients reach the ready voters.
 	// +optional
 	ClientService *ClientServiceSpec `json:"clientService,omitempty"`

@@ -240,6 +240,11 @@ func (in *EtcdClusterSpec) DeepCopyInto(out *EtcdClusterSpec) {
 		*out = new(PodTemplate)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.RestartedAt != nil {
+		in, out := &in.RestartedAt, &out.RestartedAt
+		*out = new(string)
+		**out = **in
+	}
 	if in.ClientService != nil {
 		in, out := &in.ClientService, &out.ClientService
 		*out = new(ClientServiceSpec)

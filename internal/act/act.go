@@ -48,9 +48,11 @@ func (e *Executor) Do(ctx context.Context, c *state.Cluster, step plan.Step) err
 	}
 	w := &writer{Client: e.Client, live: e.Live, expect: e.Expect, observer: e.Observer, cluster: c.Object}
 	switch s := step.(type) {
-	case plan.CreateLatch, plan.RestoreLatch, plan.RestartBootstrap, plan.FormLatch, plan.RecordVersion:
+	case plan.CreateLatch, plan.RestoreLatch, plan.RestartBootstrap, plan.FormLatch, plan.RecordVersion,
+		plan.RecordSnapshots:
 		return e.latch(ctx, w, c, step)
-	case plan.AddLearner, plan.Promote, plan.MoveLeader, plan.RemoveMember:
+	case plan.AddLearner, plan.Promote, plan.MoveLeader, plan.RemoveMember, plan.EnableDowngrade,
+		plan.CancelDowngrade:
 		return e.membership(ctx, c, step)
 	case plan.DisarmAlarm:
 		return e.disarm(ctx, c, s)
@@ -78,6 +80,8 @@ func (e *Executor) Do(ctx context.Context, c *state.Cluster, step plan.Step) err
 		return requestCertificates(ctx, w, c)
 	case plan.StartMembers:
 		return startMembers(ctx, w, c, s)
+	case plan.ApplyPodMetadata, plan.PatchPod, plan.ResizePod:
+		return changeInPlace(ctx, w, c, step)
 	case plan.DeletePod:
 		return deletePod(ctx, w, c, s)
 	case plan.DeleteVolume:

@@ -34,9 +34,22 @@ func (e *Executor) latch(ctx context.Context, w *writer, c *state.Cluster, step 
 	case plan.FormLatch:
 		return changeLatch(ctx, w, c, func(l *state.Latch) state.Latch { l.Formed = true; return *l })
 	case plan.RecordVersion:
-		return changeLatch(ctx, w, c, func(l *state.Latch) state.Latch { l.Version = s.Version; return *l })
+		return changeLatch(ctx, w, c, func(l *state.Latch) state.Latch {
+			l.Version = s.Version
+			logSince(l, state.Minor(s.Version))
+			return *l
+		})
+	case plan.RecordSnapshots:
+		return changeLatch(ctx, w, c, func(l *state.Latch) state.Latch { l.Snapshots = s.Members; return *l })
 	}
 	return nil
+}
+
+// logSince records that a member's log may come to hold entries of an earlier minor.
+func logSince(l *state.Latch, minor string) {
+	if plan.Older(minor, l.LogSince) {
+		l.LogSince, l.Snapshots = minor, nil
+	}
 }
 
 func createLatch(ctx context.Context, w *writer, l state.Latch) error {

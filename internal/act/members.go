@@ -150,6 +150,12 @@ func deletePod(ctx context.Context, w *writer, c *state.Cluster, s plan.DeletePo
 	pod := &corev1.Pod{}
 	pod.Namespace, pod.Name, pod.UID = c.Object.Namespace, s.Name, s.UID
 	pod.ResourceVersion = podVersion(c, s.UID)
+	if s.Volume != "" {
+		err := changeVolume(ctx, w, s.Volume, func(v *corev1.PersistentVolumeClaim) { resources.RecordVersion(v, s.Version) })
+		if err != nil {
+			return err
+		}
+	}
 	if s.Force {
 		return w.remove(ctx, pod, client.GracePeriodSeconds(0))
 	}

@@ -30,11 +30,33 @@ func (e *Executor) membership(ctx context.Context, c *state.Cluster, step plan.S
 		err = leader.MoveLeader(ctx, s.ToID)
 	case plan.RemoveMember:
 		err = leader.Remove(ctx, s.ID)
+	case plan.EnableDowngrade:
+		err = e.enableDowngrade(ctx, c, leader, s)
+	case plan.CancelDowngrade:
+		err = leader.CancelDowngrade(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", step, err)
 	}
 	return nil
+}
+
+// enableDowngrade records first that members of the lower minor may write to the logs.
+func (e *Executor) enableDowngrade(
+	ctx context.Context, c *state.Cluster, leader etcd.Client, s plan.EnableDowngrade,
+) error {
+	w := &writer{Client: e.Client, live: e.Live, expect: e.Expect, observer: e.Observer, cluster: c.Object}
+	if plan.Older(s.Target, c.Latch.LogSince) || len(c.Latch.Snapshots) > 0 {
+		err := changeLatch(ctx, w, c, func(l *state.Latch) state.Latch {
+			logSince(l, s.Target)
+			l.Snapshots = nil
+			return *l
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return leader.EnableDowngrade(ctx, s.Target)
 }
 
 func (e *Executor) leader(c *state.Cluster) (etcd.Client, error) {

@@ -20,6 +20,8 @@ func record(ctx context.Context, w *writer, step plan.Step) error {
 		return changeVolume(ctx, w, s.Volume, func(v *corev1.PersistentVolumeClaim) {
 			resources.RecordPlacement(v, s.PersistentVolume, s.Node)
 		})
+	case plan.RecordVolumeVersion:
+		return changeVolume(ctx, w, s.Volume, func(v *corev1.PersistentVolumeClaim) { resources.RecordVersion(v, s.Version) })
 	case plan.Adopt:
 		return adopt(ctx, w, s)
 	case plan.MarkVoter:

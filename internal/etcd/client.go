@@ -68,6 +68,8 @@ type Status struct {
 	DBSizeQuota    int64 // bytes; 0 before etcd 3.6, which does not tell it
 	Errors         []string
 	StorageVersion string
+	// DowngradeTarget is the minor, such as "3.6", to which a downgrade is enabled; empty when none is.
+	DowngradeTarget string
 }
 
 // MemberList is a linearizable list, with the cluster ID of the header it came with.
@@ -118,6 +120,8 @@ type Client interface {
 	// leads; any other error leaves open who does.
 	MoveLeader(ctx context.Context, to uint64) error
 	Maintenance
+	Versions
+	Downgrader
 }
 
 // Dialer hands out clients. Client never blocks on the network, the first call does; it fails for a target without an

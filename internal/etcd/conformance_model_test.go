@@ -19,10 +19,12 @@ type modelWorld struct {
 	model   *etcd.Model
 	volumes map[string]*etcd.DataDir
 	quota   int64 // 0 for etcd's default
+	version string
 }
 
 func newModelWorld(t *testing.T) *modelWorld {
-	w := &modelWorld{t: t, clock: time.Unix(1_800_000_000, 0), volumes: map[string]*etcd.DataDir{}}
+	w := &modelWorld{t: t, clock: time.Unix(1_800_000_000, 0), volumes: map[string]*etcd.DataDir{},
+		version: "3.6.16"}
 	w.model = etcd.NewModel(etcd.ModelOptions{Now: w.now, ElectionTicks: 10, SyncTicks: 3})
 	return w
 }
@@ -43,10 +45,12 @@ func (w *modelWorld) start(name string, existing bool, initial ...string) {
 	}
 	w.model.Start(etcd.ProcessConfig{
 		PodUID: name, Name: name, Address: name + ":2379", PeerURL: w.peerURL(name), ClientURL: w.clientURL(name),
-		InitialCluster: strings.Join(pairs, ","), Existing: existing, Token: w.token(), Version: "3.6.16",
+		InitialCluster: strings.Join(pairs, ","), Existing: existing, Token: w.token(), Version: w.version,
 		DataDir: w.volumes[name], Quota: w.quota,
 	})
 }
+
+func (w *modelWorld) use(minor string) { w.version = minor + ".99" }
 
 func (w *modelWorld) kill(name string) { w.model.Stop(name) }
 func (w *modelWorld) wipe(name string) { w.volumes[name].Wipe() }

@@ -21,6 +21,8 @@ type world interface {
 	token() string
 	peerURL(name string) string
 	clientURL(name string) string
+	// use makes the processes that are started from now on those of a minor.
+	use(minor string)
 	// start starts a process with --initial-cluster made of the names, on the volume that it had before.
 	start(name string, existing bool, initial ...string)
 	kill(name string)

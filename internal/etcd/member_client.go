@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -35,6 +36,8 @@ type memberClient struct {
 	etcd        *clientv3.Client
 	maintenance clientv3.Maintenance // over the one connection: clientv3's own dials for every Status
 	status      etcdserverpb.MaintenanceClient
+	http        *http.Client
+	url         string
 	cancel      context.CancelFunc
 	watched     chan struct{} // closed when the watch has ended
 }
@@ -48,11 +51,14 @@ func newMemberClient(t Target, credentials *tls.Config, changed func()) (*member
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	conn := client.ActiveConnection()
+	plain, url := httpClient(t, credentials)
 	c := &memberClient{
 		target:      t,
 		etcd:        client,
 		maintenance: clientv3.NewMaintenanceFromMaintenanceClient(clientv3.RetryMaintenanceClient(client, conn), client),
 		status:      etcdserverpb.NewMaintenanceClient(conn),
+		http:        plain,
+		url:         url,
 		cancel:      cancel,
 		watched:     make(chan struct{}),
 	}
@@ -109,6 +115,8 @@ func (c *memberClient) Status(ctx context.Context) (Status, error) {
 		DBSizeQuota:    r.DbSizeQuota,
 		Errors:         r.Errors,
 		StorageVersion: r.StorageVersion,
+
+		DowngradeTarget: downgradeTarget(r),
 	}, nil
 }
 
@@ -120,13 +128,7 @@ func (c *memberClient) Members(ctx context.Context) (MemberList, error) {
 	if err != nil {
 		return MemberList{}, c.failed("member list", classify(err))
 	}
-	list := MemberList{ClusterID: r.Header.GetClusterId(), Members: make([]Member, 0, len(r.Members))}
-	for _, m := range r.Members {
-		list.Members = append(list.Members, Member{
-			ID: m.ID, Name: m.Name, PeerURLs: m.PeerURLs, ClientURLs: m.ClientURLs, Learner: m.IsLearner,
-		})
-	}
-	return list, nil
+	return memberList(r.Header.GetClusterId(), r.Members), nil
 }
 
 // Read implements Client. The key need not exist, as in etcdctl endpoint health.

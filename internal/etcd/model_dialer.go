@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 )
 
 // Method names a method of Client.
@@ -28,6 +27,7 @@ type Call struct {
 	Method  Method
 	PeerURL string // of AddLearner
 	ID      uint64 // of Promote, Remove and MoveLeader
+	Minor   string // of EnableDowngrade
 }
 
 // Outcome is what becomes of a call.
@@ -110,7 +110,7 @@ func (m *Model) answer(ctx context.Context, call Call, do func(p *process) error
 	if m.unreachable[call.Target.PodUID] || p.cfg.Address != call.Target.Address {
 		return errUnreachable
 	}
-	if call.Method != MethodStatus && p.disk.view.isLearner(p.disk.member) {
+	if call.Method != MethodStatus && call.Method != MethodClusterVersion && p.disk.view.isLearner(p.disk.member) {
 		return errNotForLearners
 	}
 	err = do(p)
@@ -126,7 +126,8 @@ func meaning(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, errUnhealthy), errors.Is(err, errNotEnoughStarted), errors.Is(err, errLearnerNotReady):
+	case errors.Is(err, errUnhealthy), errors.Is(err, errNotEnoughStarted), errors.Is(err, errLearnerNotReady),
+		errors.Is(err, errDowngradeInProcess):
 		known = ErrLater
 	case errors.Is(err, errMemberNotFound):
 		known = ErrNotFound
@@ -164,8 +165,11 @@ func (c modelClient) Status(ctx context.Context) (s Status, err error) {
 		if p.minor >= 6 {
 			s.DBSizeQuota = p.quota()
 		}
-		if p.minor >= 6 && d.view.minor != 0 {
-			s.StorageVersion = "3." + strconv.Itoa(d.view.minor) + ".0"
+		if p.minor >= 6 && d.storage != 0 {
+			s.StorageVersion = minorName(d.storage) + ".0"
+		}
+		if p.minor >= 6 && d.view.downgrade != 0 {
+			s.DowngradeTarget = minorName(d.view.downgrade)
 		}
 		if p.lead == 0 {
 			s.Errors = append(s.Errors, "etcdserver: no leader")
@@ -186,14 +190,7 @@ func (c modelClient) Members(ctx context.Context) (list MemberList, err error) {
 		if err := c.model.linearizable(p); err != nil {
 			return err
 		}
-		list.ClusterID = p.disk.cluster
-		for _, m := range p.disk.view.members {
-			member := Member{ID: m.id, Name: m.name, PeerURLs: []string{m.peerURL}, Learner: m.learner}
-			if m.clientURL != "" {
-				member.ClientURLs = []string{m.clientURL}
-			}
-			list.Members = append(list.Members, member)
-		}
+		list = p.disk.list()
 		return nil
 	})
 	if err != nil {

@@ -57,6 +57,7 @@ type disk struct {
 	view            view
 	file            int64 // size of the database file, in bytes: it shrinks by a defragmentation only
 	destroyed       bool
+	storage         int // minor of the storage version; 0 before 3.6 wrote one
 }
 
 func (d *disk) id() identity { return identity{d.cluster, d.member} }
@@ -112,6 +113,7 @@ const (
 	entryCompact
 	entryPublish
 	entryVersion
+	entryDowngrade
 	entryAdd
 	entryPromote
 	entryRemove
@@ -124,7 +126,7 @@ type entry struct {
 	term   uint64
 	kind   entryKind
 	member listed
-	minor  int    // of entryVersion
+	minor  int    // of entryVersion; of entryDowngrade its target, 0 to cancel
 	value  string // of entryPut
 	number int64  // of entryOverwrite its size in bytes, of entryCompact the revision
 	err    error  // why applying it was refused, the same on every member
@@ -145,6 +147,8 @@ type view struct {
 	removed []uint64 // append-only
 	minor   int      // of the cluster version; 0 while it is undecided
 	store   store
+	// downgrade is the minor to which a downgrade is enabled; 0 when none is.
+	downgrade int
 }
 
 func (v *view) find(id uint64) (listed, bool) {
@@ -190,7 +194,9 @@ func (v *view) apply(e *entry, maxLearners int) {
 	case entryCompact:
 		e.err = v.store.compact(e.number)
 	case entryVersion:
-		v.minor = max(v.minor, e.minor)
+		v.minor = e.minor
+	case entryDowngrade:
+		v.downgrade = e.minor
 	case entryPublish:
 		v.replace(e.member.id, func(m *listed) { m.name, m.clientURL = e.member.name, e.member.clientURL })
 	case entryAdd, entryPromote, entryRemove:

@@ -166,10 +166,7 @@ func (m *Model) boot(p *process) (code int, message string) {
 	p.minor = minor
 	if dir.disk != nil {
 		p.disk = dir.disk
-		if p.minor < p.disk.view.minor {
-			return 2, "panic: invalid downgrade; server version is lower than determined cluster version"
-		}
-		return 0, ""
+		return p.tooNew()
 	}
 	initial, err := parseInitialCluster(p.cfg)
 	if err != nil {
@@ -240,7 +237,8 @@ func (m *Model) join(p *process, initial []listed) (*disk, error) {
 			own = e.id
 		}
 	}
-	if existing.minor == 0 || existing.minor > p.minor {
+	// While a downgrade is enabled, only a member one minor below the cluster version could join, which is lowered.
+	if existing.minor == 0 || existing.minor > p.minor || existing.downgrade != 0 && existing.minor != p.minor+1 {
 		return nil, errors.New("incompatible with current running cluster")
 	}
 	if existing.learners() > p.maxLearners() {

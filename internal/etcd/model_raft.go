@@ -17,9 +17,10 @@ func (m *Model) Tick() {
 	for _, leader := range m.leaders() {
 		m.replicate(leader)
 		m.serve(leader)
-		m.raiseClusterVersion(leader)
+		m.decideVersion(leader)
 	}
 	for _, p := range m.running {
+		p.convert()
 		if len(p.disk.log) == 0 && p.lead != 0 && p.syncLeft > 0 {
 			p.syncLeft--
 		}
@@ -276,20 +277,5 @@ func (m *Model) serve(leader *process) {
 		p.ready = m.propose(leader, &entry{kind: entryPublish, member: listed{
 			id: member.id, name: p.cfg.Name, clientURL: p.cfg.ClientURL,
 		}})
-	}
-}
-
-// raiseClusterVersion raises the cluster version to the lowest version of the members when all of them answer.
-func (m *Model) raiseClusterVersion(leader *process) {
-	lowest := leader.minor
-	for _, member := range leader.disk.view.members {
-		p := m.member(leader, member.id)
-		if p == nil {
-			return
-		}
-		lowest = min(lowest, p.minor)
-	}
-	if lowest > leader.disk.view.minor {
-		m.propose(leader, &entry{kind: entryVersion, minor: lowest})
 	}
 }

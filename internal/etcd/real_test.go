@@ -41,6 +41,14 @@ func TestRealEtcdFillsUpAsTheScenarioSays(t *testing.T) {
 	}
 }
 
+func TestRealEtcdChangesVersionsAsTheScenarioSays(t *testing.T) {
+	for _, minors := range [][2]string{{"3.5", "3.6"}, {"3.6", "3.7"}} {
+		t.Run("etcd "+minors[0]+" and "+minors[1], func(t *testing.T) {
+			runVersions(t, minors[0], minors[1], func(t *testing.T) world { return newRealWorld(t, minors[0]) })
+		})
+	}
+}
+
 func (w *realWorld) overwrite(name string) error {
 	return w.kv(name, func(ctx context.Context, c *clientv3.Client) error {
 		_, err := c.Put(ctx, "large", strings.Repeat("x", largeValue))
@@ -199,6 +207,8 @@ func (w *realWorld) start(name string, existing bool, initial ...string) {
 	}()
 	w.processes[name] = p
 }
+
+func (w *realWorld) use(minor string) { w.binary = etcdBinary(w.t, minor) }
 
 func (w *realWorld) kill(name string) {
 	if p := w.processes[name]; p != nil {

@@ -33,8 +33,8 @@ var CertManagerCertificate = schema.GroupVersionKind{Group: "cert-manager.io", V
 type API struct {
 	client.WithWatch
 
-	// Before is called before each write ("create", "update", "patch", "apply", "delete") of an object, with the client
-	// behind the API, which calls it no more. An error is the answer to the write. It may be nil.
+	// Before is called before each write ("create", "update", "patch", "resize", "apply", "delete") of an object, with the
+	// client behind the API, which calls it no more. An error is the answer to the write. It may be nil.
 	Before func(ctx context.Context, behind client.WithWatch, verb string, obj client.Object) error
 	// Writes that succeeded, such as "create Secret demo-peer-ca".
 	Writes []string
@@ -59,7 +59,7 @@ func New(t testing.TB, objects ...client.Object) *API {
 		Build()
 	a := &API{}
 	a.WithWatch = interceptor.NewClient(behind, interceptor.Funcs{
-		Create: a.create, Update: a.update, Patch: a.patch, Delete: a.remove, Apply: a.apply,
+		Create: a.create, Update: a.update, Patch: a.patch, Delete: a.remove, Apply: a.apply, SubResourcePatch: a.resize,
 	})
 	return a
 }
@@ -89,6 +89,18 @@ func (a *API) patch(
 	ctx context.Context, behind client.WithWatch, obj client.Object, patch client.Patch, opts ...client.PatchOption,
 ) error {
 	return a.write(ctx, behind, "patch", obj, func() error { return behind.Patch(ctx, obj, patch, opts...) })
+}
+
+// resize patches a Pod through its subresource of that name.
+func (a *API) resize(
+	ctx context.Context, behind client.Client, subresource string, obj client.Object, patch client.Patch,
+	_ ...client.SubResourcePatchOption,
+) error {
+	writing, ok := behind.(client.WithWatch)
+	if !ok || subresource != "resize" {
+		return fmt.Errorf("subresource %s", subresource)
+	}
+	return a.write(ctx, writing, "resize", obj, func() error { return behind.Patch(ctx, obj, patch) })
 }
 
 func (a *API) apply(

@@ -67,6 +67,9 @@ func (o *Observer) ask(ctx context.Context, c *state.Cluster, pods []state.Pod) 
 		a.askHashes(ctx, clients)
 		a.askHistory(ctx, c, clients[speaker], a.probes[speaker].Revision)
 	}
+	if a.etcd.Listed && a.minorsDiffer(c) {
+		a.askVersions(ctx, pods, clients, speaker)
+	}
 	return a
 }
 
@@ -145,6 +148,7 @@ func probe(ctx context.Context, client etcd.Client) state.Probe {
 		Answered: true, ClusterID: s.ClusterID, MemberID: s.MemberID, Version: s.Version, Leader: s.Leader,
 		Term: s.Term, Committed: s.Committed, Applied: s.Applied, Learner: s.Learner, Errors: s.Errors,
 		Revision: s.Revision, DBSize: s.DBSize, DBSizeInUse: s.DBSizeInUse, Quota: s.DBSizeQuota,
+		StorageVersion: s.StorageVersion, DowngradeTarget: s.DowngradeTarget,
 	}
 }
 

@@ -40,11 +40,11 @@ func TestAPersistentVolumeIsGoneOnlyWhenTheAPIServerSaysSo(t *testing.T) {
 		cached, live disks
 		gone         bool
 	}{
-		"it is cached":                                    {cached: bound(volume().UID)},
-		"it is not cached yet":                            {live: bound(volume().UID)},
+		"it is cached":         {cached: bound(volume().UID)},
+		"it is not cached yet": {live: bound(volume().UID)},
 		"the cache has one of the name for another claim": {cached: bound("other"), live: bound(volume().UID)},
-		"it is not there":                                 {gone: true},
-		"it is another claim's":                           {cached: bound("other"), live: bound("other"), gone: true},
+		"it is not there":       {gone: true},
+		"it is another claim's": {cached: bound("other"), live: bound("other"), gone: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := volume()

@@ -20,6 +20,7 @@ func latchOf(b *statetest.Builder, size int, formed bool) plan.Step {
 	for _, in := range resources.LatchMembers(c.Object, latch) {
 		latch.Launched = append(latch.Launched, in.MemberID)
 	}
+	latch.LogSince = ""
 	return plan.RestoreLatch{Latch: latch}
 }
 

@@ -74,7 +74,6 @@ func TestOwnershipConflict(t *testing.T) {
 
 func TestInvalidSpec(t *testing.T) {
 	unknown := func(s *v1alpha1.EtcdClusterSpec) { s.Version = ptr.To("3.4.1") }
-	minor := func(s *v1alpha1.EtcdClusterSpec) { s.Version = ptr.To("3.7.3") }
 	const refused = "InvalidSpec: the spec is refused: spec.version \"3.4.1\" is not supported"
 	scenarios{
 		"a new cluster is not bootstrapped with it": {
@@ -84,10 +83,6 @@ func TestInvalidSpec(t *testing.T) {
 		"running members go on, and none is created from it": {
 			cluster: statetest.Bootstrap(3).Launch(0, 1, 2).Run(0, 1).Spec(unknown),
 			blocked: []string{refused, "Bootstrapping: waiting for a quorum of 3 members"},
-		},
-		"another minor is not rolled out": {
-			cluster: statetest.Formed(3).Spec(minor),
-			blocked: []string{"RolloutNotSupported: changing the minor of a running cluster (3.6.16) is not supported"},
 		},
 	}.run(t)
 }
@@ -135,18 +130,6 @@ func TestAlarms(t *testing.T) {
 		},
 		"CORRUPT lets a missing Pod be created": {
 			cluster: statetest.Formed(3).NoPod(1).With(alarm("CORRUPT")), step: start(resumed(3, 1)), blocked: []string{corrupt},
-		},
-	}.run(t)
-}
-
-func TestRollout(t *testing.T) {
-	const reported = "RolloutNotSupported: the template of demo-0, demo-2 is older than the spec"
-	scenarios{
-		"Pods of an older template are reported and left running": {
-			cluster: statetest.Formed(3).Outdate(0, 2), blocked: []string{reported},
-		},
-		"and hinder no scale-up": {
-			cluster: statetest.Formed(3).Replicas(5).Outdate(0, 2), step: addLearner(3), blocked: []string{reported},
 		},
 	}.run(t)
 }

@@ -127,7 +127,7 @@ func TestHibernationWaits(t *testing.T) {
 		},
 		"for a spec that is refused": {
 			cluster: formed().Spec(func(s *v1alpha1.EtcdClusterSpec) { s.Version = ptr.To("3.4.1") }),
-			blocked: []string{"InvalidSpec: version", "RolloutNotSupported: "}, ensures: []plan.Step{budget(2)},
+			blocked: []string{"InvalidSpec: version"}, ensures: []plan.Step{budget(2)},
 		},
 	}.run(t)
 }

@@ -139,41 +139,41 @@ func TestVersionOfPods(t *testing.T) {
 	to := func(v string) func(*v1alpha1.EtcdClusterSpec) {
 		return func(s *v1alpha1.EtcdClusterSpec) { s.Version = ptr.To(v) }
 	}
-	with := func(l plan.Launch, version string) plan.Launch {
-		l.Incarnation.Version = version
-		return l
+	const minor = "VersionRefused: version 3.7.3 is refused: "
+	waits := func(version string) []string {
+		replaces := "etcd " + version + " replaces 3.6.16"
+		return []string{"RollingOut: demo-2 is to be restarted (" + replaces + "), but demo-1 has to be healthy and ready first",
+			"RollingOut: members restart one at a time, because " + replaces + "; left: demo-0, demo-2"}
 	}
-	const outdated, minor = "RolloutNotSupported: the template of demo-0, demo-2 is older",
-		"RolloutNotSupported: version 3.7.3 is not rolled out"
 	scenarios{
 		"a Pod that is created again gets another patch of its minor": {
 			cluster: statetest.Formed(3).NoPod(1).Spec(to("3.6.20")), step: start(with(resumed(3, 1), "3.6.20")),
-			blocked: []string{outdated},
+			blocked: waits("3.6.20"),
 		},
 		"also a lower one": {
 			cluster: statetest.Formed(3).NoPod(1).Spec(to("3.6.14")), step: start(with(resumed(3, 1), "3.6.14")),
-			blocked: []string{outdated},
+			blocked: waits("3.6.14"),
 		},
 		"but never another minor": {
-			cluster: statetest.Formed(3).NoPod(1).Spec(to("3.7.3")), step: start(resumed(3, 1)), blocked: []string{minor},
+			cluster: statetest.Formed(3).NoPod(1).ClusterVersion("3.6").Spec(to("3.7.3")), step: start(resumed(3, 1)),
+			blocked: []string{minor + "not all members are healthy: demo-1 has no Pod"},
 		},
 		"nor does a learner": {
-			cluster: statetest.Formed(3).Replicas(5).Learner(3).Spec(to("3.7.3")), step: start(joining(3, 3, 0, 1, 2, 3)),
-			blocked: []string{minor, "ScalingUp: learner demo-3"},
+			cluster: statetest.Formed(3).Replicas(5).Learner(3).ClusterVersion("3.6").Spec(to("3.7.3")), step: start(joining(3, 3, 0, 1, 2, 3)),
+			blocked: []string{"ScalingUp: learner demo-3", minor + "demo-3 is a learner"},
 		},
 		"a crashed Pod is not made anew for the sake of another minor": {
-			cluster: statetest.Formed(3).Crash(1).Spec(to("3.7.3")), blocked: []string{minor, "StartingMember: demo-1"},
+			cluster: statetest.Formed(3).Crash(1).ClusterVersion("3.6").Spec(to("3.7.3")),
+			blocked: []string{"StartingMember: demo-1", minor + "not all members are healthy: demo-1"},
 		},
 		"a version that was chosen once is kept when the operator's default moves on": {
 			cluster: statetest.Formed(3).NoPod(1).With(func(c *state.Cluster) { c.DefaultVersion = "3.7.3" }),
 			step:    start(resumed(3, 1)),
 		},
 		"a joiner gets the lowest minor that a member runs": {
-			cluster: statetest.Formed(3).Replicas(5).Learner(3).Spec(to("3.7.3")).Member(0, func(m *state.Member) {
-				m.Volume.Version, m.Pod.Version = "3.7.3", "3.7.3"
-			}),
+			cluster: statetest.Formed(3).Replicas(5).Learner(3).ClusterVersion("3.6").Spec(to("3.7.3")).RunVersion("3.7.3", 0),
 			step:    start(joining(3, 3, 0, 1, 2, 3)),
-			blocked: []string{minor, "ScalingUp: learner demo-3"},
+			blocked: []string{"ScalingUp: learner demo-3", "Upgrading: the upgrade to 3.7.3 waits: demo-3 is a learner"},
 		},
 	}.run(t)
 }

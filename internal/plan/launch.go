@@ -137,7 +137,7 @@ func (w *walk) tidy(m state.Member, activity string) bool {
 	}
 	if w.c.Ephemeral() && (m.Started || m.RecordedStarted()) {
 		// Its data would go with it: such a member is removed first, never just deleted.
-		return false
+		return w.mend(m, activity)
 	}
 	if !w.c.Ephemeral() && (m.Volume == nil || m.Volume.Vanishing() != "") {
 		// The Pod is all that still keeps the data: a claim that is being deleted goes when its last Pod does.
@@ -149,7 +149,7 @@ func (w *walk) tidy(m state.Member, activity string) bool {
 		why = "it is bound to a node that it need not, or must, wait for"
 	case p.Finished:
 		why = "its containers ended for good"
-	case !p.Running && !m.Probe.Answered && p.Applied != desiredTemplate(w.c, m):
+	case !p.Running && !m.Probe.Answered && outdated(w.c, m):
 		why = "it does not run, and the spec has changed since it was created"
 	case w.c.TLS.Outdated(*p) && obstacle(w.c, m) == "" && (!w.c.Formed() || !p.Running && !m.Probe.Answered):
 		why = "it trusts other certificate authorities than those that are trusted now"
@@ -159,4 +159,11 @@ func (w *walk) tidy(m state.Member, activity string) bool {
 	w.propose(creation, DeletePod{Name: p.Name, UID: p.UID, Why: why}, activity,
 		fmt.Sprintf("%s is created again on its volume: %s", p.Name, why))
 	return true
+}
+
+// outdated tells that the Pod was made from another template than it would be now, its labels aside.
+func outdated(c *state.Cluster, m state.Member) bool {
+	d := resources.Compare(m.Pod.Applied, desiredTemplate(c, m))
+	d.Metadata = false
+	return !d.None()
 }

@@ -90,12 +90,15 @@ func TestLostEphemeralMember(t *testing.T) {
 		},
 		"that crashed keeps its Pod and data also when the spec was edited": {
 			cluster: three().Crash(1).Outdate(0, 1, 2),
-			blocked: []string{"StartingMember: demo-1 is not running", "RolloutNotSupported: demo-0, demo-1, demo-2"},
+			blocked: []string{"StartingMember: demo-1 is not running",
+				"RollingOut: members are moved to new members one at a time, because spec.restartedAt changed; left: demo-0, " +
+					"demo-1, demo-2",
+				"RollingOut: a member that takes the place of demo-2 is added first (spec.restartedAt changed): waiting until " +
+					"all voters are healthy: demo-1"},
 		},
 		"all crashed at once after an edit of the spec keep their data: they come back by themselves": {
 			cluster: three().Crash(0, 1, 2).Outdate(0, 1, 2).Unlisted(),
-			blocked: []string{"QuorumLost: no majority serves", "StartingMember: demo-0 is not running",
-				"RolloutNotSupported: demo-0"},
+			blocked: []string{"QuorumLost: no majority serves", "StartingMember: demo-0 is not running"},
 		},
 		"whose Pod another object shadows is not lost": {
 			cluster: three().NoPod(1).With(unreadablePod),
@@ -177,14 +180,15 @@ func TestMissingPod(t *testing.T) {
 			cluster: statetest.Formed(3).Crash(1).Outdate(1), step: plan.DeletePod{
 				Name: "demo-1", UID: podUID(1), Why: "it does not run, and the spec has changed since it was created",
 			},
-			blocked: []string{"StartingMember: demo-1", "RolloutNotSupported: demo-1"},
+			blocked: []string{"StartingMember: demo-1"},
 		},
 		"that does not run and is up to date is left to the kubelet": {
 			cluster: statetest.Formed(3).Crash(1), blocked: []string{"StartingMember: demo-1 is not running: CrashLoopBackOff"},
 		},
-		"that runs but does not answer is not touched, however old its template": {
+		"that runs but does not answer is not deleted at once, however old its template": {
 			cluster: statetest.Formed(3).Unreachable(1).Outdate(1),
-			blocked: []string{"StartingMember: demo-1", "RolloutNotSupported: demo-1"},
+			blocked: []string{"StartingMember: demo-1", "RollingOut: demo-1 is to be restarted (spec.restartedAt changed): waiting " +
+				"until the disruption controller observes minAvailable 3", "RollingOut: left: demo-1"},
 		},
 	}.run(t)
 }

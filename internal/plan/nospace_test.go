@@ -163,14 +163,14 @@ func TestAFullQuotaIsMended(t *testing.T) {
 			step:    plan.DeletePod{Name: "demo-1", UID: podUID(1), Why: "it has to load a larger quota"},
 			blocked: []string{
 				accepts + "members restart one at a time with a quota of 6553Mi; left: demo-0, demo-1, demo-2",
-				"VolumeGrowing: restart one at a time, because it has to load the quota", outdatedBy,
+				"VolumeGrowing: restart one at a time, because it has to load the quota",
 			},
 		},
 		"and not while a voter is missing": {
 			cluster: larger(filled()).NoPod(2), step: start(resumed(3, 2)),
 			blocked: []string{
 				"Alarm: demo-1 is to be restarted (it has to load a larger quota), but demo-2 has to be healthy",
-				accepts, "VolumeGrowing: restart one at a time, because it has to load the quota", outdatedBy,
+				accepts, "VolumeGrowing: restart one at a time, because it has to load the quota",
 			},
 		},
 		"nothing while no majority is proven": {

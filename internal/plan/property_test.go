@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/plan"
 	"github.com/quorate/quorate/internal/quorum"
+	"github.com/quorate/quorate/internal/resources"
 	"github.com/quorate/quorate/internal/state"
 )
 
@@ -51,11 +52,13 @@ var (
 		plan.CreateLatch{}, plan.RestartBootstrap{}, plan.RestoreLatch{}, plan.StartMembers{}, plan.UpdateStart{},
 		plan.DeletePod{},
 		plan.AddLearner{}, plan.Promote{}, plan.MoveLeader{}, plan.Retire{}, plan.Resume{}, plan.RemoveMember{},
-		plan.RecordRetired{}, plan.DeleteVolume{},
+		plan.RecordRetired{}, plan.DeleteVolume{}, plan.PatchPod{}, plan.ResizePod{},
+		plan.EnableDowngrade{}, plan.CancelDowngrade{},
 	}
 	ensures = []plan.Step{
 		plan.ApplyServices{}, plan.ApplyDisruptionBudget{}, plan.ApplyOwners{}, plan.Seal{}, plan.RecordPlacement{},
 		plan.FormLatch{}, plan.RecordVersion{}, plan.MarkVoter{}, plan.ApplyNetworkPolicy{},
+		plan.ApplyPodMetadata{}, plan.RecordVolumeVersion{}, plan.RecordSnapshots{},
 	}
 )
 
@@ -113,6 +116,15 @@ func faults(c *state.Cluster, d plan.Decision) []string {
 		list = append(list, removalFaults(c, *c.MemberByID(s.ID))...)
 	case plan.DeletePod:
 		list = append(list, podFaults(c, s)...)
+	case plan.EnableDowngrade:
+		fault(c.Learner() != nil || !c.AllVotersHealthy() || len(c.Voters()) != c.Replicas() || c.Etcd.ClusterVersion != "3.6" ||
+			s.Target != "3.5", "a downgrade at the wrong time, or to the wrong minor")
+	case plan.PatchPod:
+		m := byName(c, s.Member)
+		if m.Pod.Running || m.Probe.Answered {
+			list = append(list, restartFaults(c, m, true)...)
+		}
+		fault(s.Volume != "" && (m.Volume == nil || s.Volume != m.Volume.Name), "the version is recorded elsewhere")
 	case plan.DeleteVolume:
 		i := slices.IndexFunc(c.Leftovers.Volumes, func(v state.Volume) bool { return v.UID == s.UID })
 		fault(i < 0, "a member's volume is deleted")
@@ -193,15 +205,20 @@ func podFaults(c *state.Cluster, s plan.DeletePod) []string {
 	for _, m := range c.Members {
 		switch {
 		case m.Pod == nil || m.Pod.UID != s.UID:
-		case (m.Pod.Running || m.Probe.Answered) && !c.TLS.Outdated(*m.Pod):
+		case (m.Pod.Running || m.Probe.Answered) && !c.TLS.Outdated(*m.Pod) && !ofOldTemplate(c, m):
 			return []string{"the Pod of a running member is deleted"}
 		case m.Pod.Running || m.Probe.Answered:
-			return restartFaults(c, m)
+			return restartFaults(c, m, false)
 		case c.Ephemeral() && (m.Started || m.RecordedStarted()):
 			return []string{"the Pod is deleted that holds a member's data"}
 		}
 	}
 	return nil
+}
+
+// ofOldTemplate tells that the Pod is of another template.
+func ofOldTemplate(c *state.Cluster, m state.Member) bool {
+	return m.Pod.Applied != resources.Applied(c.Object, c.Version())
 }
 
 // withData counts the members of the bootstrap whose data is there, or that never had any.

@@ -145,7 +145,7 @@ func worthless(c *state.Cluster, side state.Side) bool {
 }
 
 // restartFaults are what is wrong with the deletion of a running member's Pod, which trusts what is no longer wanted.
-func restartFaults(c *state.Cluster, m state.Member) []string {
+func restartFaults(c *state.Cluster, m state.Member, inPlace bool) []string {
 	var list []string
 	fault := func(wrong bool, what string) {
 		if wrong {
@@ -153,7 +153,8 @@ func restartFaults(c *state.Cluster, m state.Member) []string {
 		}
 	}
 	fault(!c.TLS.Usable(), "it could not start again")
-	fault(m.Volume == nil || m.Volume.Terminating || m.Volume.Retired || m.Volume.Foreign(), "its data goes with it")
+	fault(!inPlace && (m.Volume == nil || m.Volume.Terminating || m.Volume.Retired || m.Volume.Foreign()),
+		"its data goes with it")
 	if !c.Formed() || !c.Etcd.Serving && cutOff(c, *m.Pod) || m.Health == state.Unknown && cutOff(c, *m.Pod) && ready(c, m) {
 		return list
 	}

@@ -31,8 +31,7 @@ func TestQuorumLost(t *testing.T) {
 			cluster: statetest.Formed(3).Crash(0, 1).Outdate(0, 1, 2).Unlisted(),
 			step: plan.DeletePod{Name: "demo-0", UID: podUID(0),
 				Why: "it does not run, and the spec has changed since it was created"},
-			blocked: []string{"QuorumLost: no majority", "StartingMember: waiting for demo-0",
-				"RolloutNotSupported: demo-0, demo-1, demo-2"},
+			blocked: []string{"QuorumLost: no majority", "StartingMember: waiting for demo-0"},
 		},
 		"nothing is added": {
 			cluster: statetest.Formed(3).Replicas(5).Crash(1, 2).Unlisted(),

@@ -62,6 +62,7 @@ func randomCluster(seed int) (*state.Cluster, string) {
 	})
 	d.leftovers(b)
 	story += d.certificates(b)
+	d.versions(b)
 	d.world(b)
 	return b.Build(), story
 }
@@ -154,7 +155,7 @@ func (d *dice) fate(m *state.Member) string {
 		}
 		return "down"
 	case kind == 11:
-		m.Pod.Applied = "{}"
+		d.template(m.Pod)
 		return "outdated"
 	case kind == 12 && m.Volume != nil:
 		m.Volume.Terminating = true
@@ -162,6 +163,18 @@ func (d *dice) fate(m *state.Member) string {
 	default:
 		return "as it was"
 	}
+}
+
+// template makes the Pod one of another template.
+func (d *dice) template(p *state.Pod) {
+	c := statetest.Fresh()
+	differs := []func(*v1alpha1.EtcdClusterSpec){
+		cpu("200m"), repository("other"), labelled, func(s *v1alpha1.EtcdClusterSpec) { s.RestartedAt = new("earlier") },
+	}[d.n(4)]
+	if p.Volume == "" {
+		c = statetest.Ephemeral(1)
+	}
+	p.Applied = resources.Applied(c.Spec(differs).Build().Object, p.Version)
 }
 
 // surroundings are what is known of the member's volume, its peers and its past.
@@ -198,6 +211,22 @@ func (d *dice) leftovers(b *statetest.Builder) {
 	if d.one(6) {
 		b.LeftoverPod(d.n(8))
 	}
+}
+
+// versions perhaps has the user ask for another minor, with etcd on its way there or not.
+func (d *dice) versions(b *statetest.Builder) {
+	if !d.one(4) {
+		return
+	}
+	b.Spec(version([]string{"3.5.35", "3.7.3"}[d.n(2)])).ClusterVersion([]string{"3.6", "", "3.5"}[d.n(3)])
+	target := []string{"", "3.5", "3.6"}[d.n(3)]
+	b.With(func(c *state.Cluster) {
+		for i := range c.Members {
+			if p := &c.Members[i].Probe; p.Answered {
+				p.DowngradeTarget = target
+			}
+		}
+	})
 }
 
 // world is what is the case around the members.

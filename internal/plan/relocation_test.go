@@ -93,10 +93,11 @@ func TestMembersThatTheSpecAdmitsNowhereNearTheirVolumesAreMoved(t *testing.T) {
 	scenarios{
 		"after an edit of the template": {
 			cluster: statetest.Formed(3).Member(1, apart).Outdate(1), step: learnerIn(3),
-			blocked: []string{movesBecause(why, "demo-1"), "RolloutNotSupported: demo-1"},
+			blocked: []string{movesBecause(why, "demo-1")},
 		},
 		"not when the volume is at hand there": {
-			cluster: statetest.Formed(3).Member(1, near).Outdate(1), blocked: []string{"RolloutNotSupported: demo-1"},
+			cluster: statetest.Formed(3).Member(1, near).Outdate(1), blocked: []string{
+				"RollingOut: demo-1 is to be restarted (spec.restartedAt changed): waiting", "RollingOut: left: demo-1"},
 		},
 		"not because a node's labels have changed": {cluster: statetest.Formed(3).Member(1, apart)},
 	}.run(t)

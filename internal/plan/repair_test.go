@@ -321,7 +321,7 @@ func TestAMemberThatCrashesOnItsOwnData(t *testing.T) {
 			cluster: crashed(crash, func(p *state.Pod) { p.LastExit.Code = 137 }), blocked: waits,
 		},
 		"is not when the others run with another template": {
-			cluster: crashed(crash).Outdate(0, 2), blocked: []string{starting, "RolloutNotSupported: demo-0, demo-2"},
+			cluster: crashed(crash).Outdate(0, 2), blocked: []string{starting, "RollingOut: demo-2 is to be restarted", "RollingOut: left: demo-0, demo-2"},
 		},
 		"is not when the node tells nothing new": {
 			cluster: crashed(crash).With(func(c *state.Cluster) { c.Nodes["node-1"] = state.Node{} }), blocked: waits,

@@ -257,6 +257,9 @@ func (w *world) launched(m *state.Member) {
 	certs := w.c.TLS.Certificates
 	if (found || mounted) && certs[state.PeerCertificate].Exists && certs[state.ServerCertificate].Exists {
 		m.Pod.Node = fmt.Sprintf("node-%d", m.Slot)
+		if _, known := w.c.Nodes[m.Pod.Node]; !known {
+			w.c.Nodes[m.Pod.Node] = state.Node{Ready: true}
+		}
 		if m.Volume != nil {
 			m.Volume.Node, m.Volume.RecordedPersistentVolume = m.Pod.Node, m.Volume.PersistentVolume
 		}

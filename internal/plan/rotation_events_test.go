@@ -63,7 +63,9 @@ func nodeFails(evict bool) func(*world) {
 // nodesReturn starts all nodes again.
 func nodesReturn(w *world) {
 	clear(w.frozen)
-	clear(w.c.Nodes)
+	for name := range w.c.Nodes {
+		w.c.Nodes[name] = state.Node{Ready: true}
+	}
 }
 
 // hide makes the records of some member's Pod unreadable, although it runs.

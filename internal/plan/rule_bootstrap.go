@@ -61,7 +61,7 @@ func restoreLatch(w *walk) {
 	}
 	for o := range records {
 		latch := latchOf(c, o, version)
-		latch.Formed = formed
+		latch.Formed, latch.LogSince = formed, "" // nothing tells with which version it began
 		for _, in := range resources.LatchMembers(c.Object, latch) {
 			latch.Launched = append(latch.Launched, in.MemberID)
 		}

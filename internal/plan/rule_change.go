@@ -17,6 +17,8 @@ type treatment int
 const (
 	// untouched: nothing has to change.
 	untouched treatment = iota
+	// patched: its container is restarted with another image, in its Pod.
+	patched
 	// recreated: its Pod is created again on its volume.
 	recreated
 	// moved: a new member takes its place; see rule_move.go.
@@ -35,7 +37,7 @@ type need struct {
 // changeSources tell what a voter has to undergo, each for a reason of its own. To add a reason, add a
 // function here.
 var changeSources = []func(*state.Cluster, state.Member) need{
-	repairNeed, trustNeed, quotaNeed, relocationNeed, surgeNeed,
+	repairNeed, trustNeed, templateNeed, quotaNeed, relocationNeed, surgeNeed,
 }
 
 // needOf is what takes most of all that the sources ask of the member; of equals the first.
@@ -89,6 +91,8 @@ func changeMembers(w *walk) {
 	n := needOf(c, m)
 	switch {
 	case len(c.Voters()) > c.Replicas():
+	case n.how == patched:
+		w.patchPod(m, n.activity, n.why)
 	case n.how == recreated:
 		w.restart(m, n.activity, n.why)
 	case n.unreachable && m.Health != state.Healthy && len(c.Voters()) > 1:

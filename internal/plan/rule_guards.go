@@ -84,22 +84,6 @@ func invalidSpec(w *walk) {
 	if w.c.Latch == nil {
 		return
 	}
-	if from, changed := changedMinor(w.c); changed {
-		w.block(0, v1alpha1.ReasonRolloutNotSupported, fmt.Sprintf("version %s is not rolled out: changing the minor of a "+
-			"running cluster (%s) is not supported by this release; set spec.version back", w.c.Version(), from))
-	}
-}
-
-func changedMinor(c *state.Cluster) (string, bool) {
-	if !c.Formed() {
-		return "", false
-	}
-	for _, m := range c.Members {
-		if v := recordedVersion(m); v != "" && minor(v) != minor(c.Version()) {
-			return v, true
-		}
-	}
-	return "", false
 }
 
 // transport refuses to run data of members that spoke TLS without it, and the other way round: the peer URLs, from
@@ -222,23 +206,6 @@ func alarms(w *walk) {
 			w.corruption(a)
 		}
 	}
-}
-
-// rollout reports Pods whose template is no longer the spec's. Rolling it out is not supported by this release; a Pod
-// that is created again for another reason gets the new template.
-func rollout(w *walk) {
-	var outdated []string
-	for _, m := range w.c.Members {
-		if m.Pod != nil && m.Pod.Applied != desiredTemplate(w.c, m) {
-			outdated = append(outdated, m.Name)
-		}
-	}
-	if len(outdated) == 0 || hasReason(w.d.Blocked, v1alpha1.ReasonRolloutNotSupported) {
-		return
-	}
-	w.block(0, v1alpha1.ReasonRolloutNotSupported, fmt.Sprintf("the template of %s is older than the spec; this release "+
-		"applies it only to Pods that are created again: delete them one at a time, waiting for Ready in between",
-		strings.Join(outdated, ", ")))
 }
 
 func hasReason(blocked []Blocked, reason string) bool {

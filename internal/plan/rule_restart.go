@@ -27,7 +27,11 @@ func (w *walk) restart(m state.Member, activity, why string) {
 		w.handOver(m, activity, "restarted")
 		return
 	}
-	w.propose(membership, DeletePod{Name: m.Name, UID: m.Pod.UID, Why: why}, activity,
+	step := DeletePod{Name: m.Name, UID: m.Pod.UID, Why: why}
+	if version, _ := target(c, m); m.Volume != nil && m.Volume.Version != version {
+		step.Volume, step.Version = m.Volume.Name, version
+	}
+	w.propose(membership, step, activity,
 		m.Name+" is restarted on its volume: "+why)
 }
 

@@ -118,6 +118,9 @@ type (
 		Why  string
 		// Force does not wait for the kubelet of a node that is not ready. Only for Pods of removed members.
 		Force bool
+		// Version is recorded on the Volume before: the Pod is created again with it. Both are empty where that is for
+		// the next decision to tell.
+		Volume, Version string
 	}
 	// AddLearner adds a member for the slot to etcd's list.
 	AddLearner struct {
@@ -288,7 +291,7 @@ func Irreversible(s Step) bool {
 	case SetAuthority:
 		return s.Change == SwitchAuthority || s.Change == FinishRotation
 	case CreateLatch, RestartBootstrap, RestoreLatch, RemoveMember, DeleteVolume, DeletePod, RecordRetired, DisarmAlarm,
-		Defragment, Compact:
+		Defragment, Compact, PatchPod, EnableDowngrade, CancelDowngrade:
 		return true
 	default:
 		return false

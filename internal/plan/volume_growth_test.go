@@ -33,8 +33,6 @@ func resize(b *statetest.Builder, to int64, why string, slots ...int) plan.Step 
 	return s
 }
 
-// outdatedBy is what is told of Pods whose quota does not follow the volumes yet.
-const outdatedBy = "RolloutNotSupported: is older than the spec"
 
 func TestVolumesGetTheSizeOfTheSpec(t *testing.T) {
 	none := []plan.Step{plan.ResizeVolumes{}}
@@ -192,7 +190,7 @@ func TestGrowthIsTold(t *testing.T) {
 			step: plan.DeletePod{
 				Name: "demo-2", UID: podUID(2), Why: "it has to load the quota that follows from its larger volume",
 			},
-			blocked: []string{"VolumeGrowing: members restart one at a time, because it has to load the quota", outdatedBy},
+			blocked: []string{"VolumeGrowing: members restart one at a time, because it has to load the quota"},
 		},
 		"not while a volume has yet to grow": {
 			cluster: three().Grown("16Gi", 0, 1).Request("16Gi", 2).Spec(sizeOf("16Gi")).Budget(3),

@@ -19,7 +19,8 @@ type appliedSpec struct {
 	PodTemplate *v1alpha1.PodTemplate      `json:"podTemplate,omitempty"`
 	Ephemeral   *v1alpha1.EphemeralStorage `json:"ephemeral,omitempty"`
 	// VolumeSize in bytes is what the quota follows from, where the spec gives none.
-	VolumeSize int64 `json:"volumeSize,omitempty"`
+	VolumeSize  int64   `json:"volumeSize,omitempty"`
+	RestartedAt *string `json:"restartedAt,omitempty"`
 }
 
 // Applied renders the part of the spec that shapes a member Pod of the version as canonical JSON: equal wishes give
@@ -54,14 +55,19 @@ func applied(c *v1alpha1.EtcdCluster, version string, volumeSize int64) string {
 	if t := spec.PodTemplate; t != nil {
 		t.Metadata, t.Spec = orNil(t.Metadata), orNil(t.Spec)
 	}
-	b, err := json.Marshal(appliedSpec{
+	return encode(appliedSpec{
 		Version:     version,
 		Image:       orNil(spec.Image),
 		Etcd:        orNil(spec.Etcd),
 		PodTemplate: orNil(spec.PodTemplate),
 		Ephemeral:   spec.Storage.Ephemeral,
 		VolumeSize:  volumeSize,
+		RestartedAt: spec.RestartedAt,
 	})
+}
+
+func encode(s appliedSpec) string {
+	b, err := json.Marshal(s)
 	if err != nil {
 		// Only unsupported Go types fail to marshal, and the API has none.
 		panic("marshal the applied spec: " + err.Error())

@@ -24,12 +24,14 @@ const (
 	latchLaunched       = "launched"
 	latchSince          = "since"
 	latchFormed         = "formed"
+	latchLogSince       = "log-since"
+	latchSnapshots      = "snapshots"
 )
 
 // NewLatch is the record of a bootstrap that is about to start. The token must be unique to this generation: etcd
 // derives the member and cluster IDs from it.
 func NewLatch(c *v1alpha1.EtcdCluster, generation int64, token string, size int, version string) state.Latch {
-	l := state.Latch{Generation: generation, Token: token, Size: size, Version: version}
+	l := state.Latch{Generation: generation, Token: token, Size: size, Version: version, LogSince: state.Minor(version)}
 	if OwnsData(c) {
 		l.Owner = c.UID
 	}
@@ -89,6 +91,12 @@ func Latch(c *v1alpha1.EtcdCluster, l state.Latch) *corev1.ConfigMap {
 			latchSince:          l.Since.UTC().Format(time.RFC3339),
 		},
 	}
+	if l.LogSince != "" {
+		cm.Data[latchLogSince] = l.LogSince
+	}
+	if len(l.Snapshots) > 0 {
+		cm.Data[latchSnapshots] = formatIDs(l.Snapshots)
+	}
 	SetOwner(cm, c, OwnsData(c))
 	return cm
 }
@@ -111,6 +119,10 @@ func ParseLatch(cm *corev1.ConfigMap) (state.Latch, error) {
 		Launched:        r.ids(latchLaunched),
 		Formed:          r.flag(latchFormed),
 		Since:           r.time(latchSince),
+		LogSince:        cm.Data[latchLogSince],
+	}
+	if cm.Data[latchSnapshots] != "" {
+		l.Snapshots = r.ids(latchSnapshots)
 	}
 	if r.err == nil {
 		r.err = checkLatch(cm, l)

@@ -79,6 +79,10 @@ const (
 	AnnotationCertificates = "quorate.dev/certificates"
 	// AnnotationApplied is the part of the spec that a Pod was last rendered from; see Applied.
 	AnnotationApplied = "quorate.dev/applied"
+	// AnnotationPatchedContainer is the container that ran when a Pod's image was changed in place.
+	AnnotationPatchedContainer = "quorate.dev/patched-container"
+	// AnnotationResizeRefused is the template with which Kubernetes refused to change cpu and memory in place.
+	AnnotationResizeRefused = "quorate.dev/resize-refused"
 	// AnnotationDesired is a hash of what the operator last applied to a Service or PodDisruptionBudget.
 	AnnotationDesired = "quorate.dev/desired"
 )

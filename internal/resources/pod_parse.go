@@ -16,34 +16,35 @@ import (
 func ParsePod(cluster string, pod *corev1.Pod) (state.Pod, error) {
 	r := record{values: pod.Annotations}
 	p := state.Pod{
-		Name:            pod.Name,
-		UID:             pod.UID,
-		ResourceVersion: pod.ResourceVersion,
-		Owner:           ownerOf(pod),
-		Generation:      r.positive(AnnotationGeneration),
-		Token:           r.text(AnnotationToken),
-		Size:            int(r.positive(AnnotationSize)),
-		MemberID:        r.id(AnnotationMemberID),
-		Volume:          claimName(pod),
-		Sealed:          sealed(pod),
-		InitialCluster:  r.text(AnnotationInitialCluster),
-		Voter:           pod.Labels[LabelRole] == RoleVoter,
-		Started:         r.flag(AnnotationStarted),
-		Retiring:        r.flag(AnnotationRetiring),
-		Surge:           r.flag(AnnotationSurge),
-		Applied:         r.text(AnnotationApplied),
-		Trust:           MountedTrust(pod),
-		Certificates:    pod.Annotations[AnnotationCertificates],
-		Version:         r.text(AnnotationVersion),
-		IP:              pod.Status.PodIP,
-		Node:            pod.Spec.NodeName,
-		Created:         pod.CreationTimestamp.Time,
-		Terminating:     pod.DeletionTimestamp != nil,
-		Forced:          pod.DeletionTimestamp != nil && ptr.Deref(pod.DeletionGracePeriodSeconds, 1) == 0,
-		Ready:           ready(pod),
-		NotReadySince:   notReadySince(pod),
-		Pinned:          pinnedNode(pod.Spec.Affinity),
-		Quota:           renderedQuota(pod),
+		Name:             pod.Name,
+		UID:              pod.UID,
+		ResourceVersion:  pod.ResourceVersion,
+		Owner:            ownerOf(pod),
+		Generation:       r.positive(AnnotationGeneration),
+		Token:            r.text(AnnotationToken),
+		Size:             int(r.positive(AnnotationSize)),
+		MemberID:         r.id(AnnotationMemberID),
+		Volume:           claimName(pod),
+		Sealed:           sealed(pod),
+		InitialCluster:   r.text(AnnotationInitialCluster),
+		Voter:            pod.Labels[LabelRole] == RoleVoter,
+		Started:          r.flag(AnnotationStarted),
+		Retiring:         r.flag(AnnotationRetiring),
+		Surge:            r.flag(AnnotationSurge),
+		Applied:          r.text(AnnotationApplied),
+		Trust:            MountedTrust(pod),
+		Certificates:     pod.Annotations[AnnotationCertificates],
+		Version:          r.text(AnnotationVersion),
+		PatchedContainer: pod.Annotations[AnnotationPatchedContainer],
+		IP:               pod.Status.PodIP,
+		Node:             pod.Spec.NodeName,
+		Created:          pod.CreationTimestamp.Time,
+		Terminating:      pod.DeletionTimestamp != nil,
+		Forced:           pod.DeletionTimestamp != nil && ptr.Deref(pod.DeletionGracePeriodSeconds, 1) == 0,
+		Ready:            ready(pod),
+		NotReadySince:    notReadySince(pod),
+		Pinned:           pinnedNode(pod.Spec.Affinity),
+		Quota:            renderedQuota(pod),
 	}
 	if r.values[AnnotationSealedAfter] != "" {
 		p.SealedAfter = int(r.positive(AnnotationSealedAfter))
@@ -55,6 +56,7 @@ func ParsePod(cluster string, pod *corev1.Pod) (state.Pod, error) {
 		return state.Pod{}, fmt.Errorf("pod %s/%s: %w", pod.Namespace, pod.Name, r.err)
 	}
 	readContainer(pod, &p)
+	readChange(pod, &p)
 	return p, nil
 }
 

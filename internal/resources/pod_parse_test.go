@@ -128,6 +128,7 @@ func TestPodRoundTrip(t *testing.T) {
 			pod.UID, pod.ResourceVersion, pod.CreationTimestamp = "uid", "7", at
 			tc.change(pod)
 			want := made
+			want.Args = pod.Spec.Containers[0].Args
 			tc.want(&want)
 			got, err := ParsePod("demo", pod)
 			if err != nil {

@@ -16,8 +16,7 @@ import (
 const longRun = 1000
 
 // unreached are rules and steps that no schedule reaches, each with the reason.
-var unreached = map[string]string{
-}
+var unreached = map[string]string{}
 
 // checkCoverage fails for every rule, step, fault and action that never happened, and for those that are said not to.
 func checkCoverage(t *testing.T, seen *coverage) {

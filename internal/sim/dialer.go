@@ -122,6 +122,22 @@ func (c exclusiveClient) MoveLeader(ctx context.Context, to uint64) error {
 	return c.change(func() error { return c.client.MoveLeader(ctx, to) })
 }
 
+func (c exclusiveClient) ClusterVersion(ctx context.Context) (string, error) {
+	return read(c, func() (string, error) { return c.client.ClusterVersion(ctx) })
+}
+
+func (c exclusiveClient) EnableDowngrade(ctx context.Context, minor string) error {
+	return c.change(func() error { return c.client.EnableDowngrade(ctx, minor) })
+}
+
+func (c exclusiveClient) CancelDowngrade(ctx context.Context) error {
+	return c.change(func() error { return c.client.CancelDowngrade(ctx) })
+}
+
+func (c exclusiveClient) OwnMembers(ctx context.Context) (etcd.MemberList, error) {
+	return read(c, func() (etcd.MemberList, error) { return c.client.OwnMembers(ctx) })
+}
+
 // activePeers is what etcd.ActivePeers answers: the suspects that the member at the address is connected to.
 func (w *world) activePeers(_ context.Context, q etcd.PeersQuestion) (map[uint64]bool, error) {
 	ip, _, err := net.SplitHostPort(q.Address)

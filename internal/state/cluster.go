@@ -61,6 +61,12 @@ type Etcd struct {
 	Foreign []ForeignMember
 	// WrongClusterID names members that answered with another cluster's ID.
 	WrongClusterID []string
+	// ClusterVersion is the minor at which the members work together, such as "3.6". It is asked for only while the
+	// minor of a member differs from the wanted one; empty when it was not, or is not known.
+	ClusterVersion string
+	// ListsDiffer names members whose own list of the members is not the linearizable one, or is not known; asked for
+	// together with ClusterVersion.
+	ListsDiffer []string
 	// Err is the last error met while listing; empty when the list is known.
 	Err string
 	// PeersErr tells why the leader could not be asked for its active peers; see Member.Peer.
@@ -157,6 +163,10 @@ type Latch struct {
 	Size int
 	// Version of etcd that was chosen when the latch was made, or last for a cluster without spec.version.
 	Version string
+	// LogSince is the earliest minor, such as "3.6", of which the members' logs may hold entries; empty when not known.
+	LogSince string
+	// Snapshots are the members that have saved a snapshot since, so that their logs hold none of them.
+	Snapshots []uint64
 	// InitialCluster is etcd's --initial-cluster of this generation.
 	InitialCluster string
 	// Launched are the members whose volume (or, when ephemeral, Pod) was created or may have been: the ID is written

@@ -46,6 +46,11 @@ func (c *Cluster) judge(m *Member, committed uint64) (Health, string) {
 		return Unknown, "cannot be reached, but the leader is connected to it: " + p.Err
 	case !p.Answered:
 		return Unhealthy, m.notRunning()
+	case m.Outlived():
+		return Unhealthy, "is about to be restarted with etcd " + m.Pod.Version
+	case m.Pod.PatchedContainer != "" && release(p.Version) != m.Pod.Version:
+		return Unhealthy, fmt.Sprintf("runs etcd %s although its image was changed to that of %s: spec.image must be of "+
+			"spec.version", p.Version, m.Pod.Version)
 	case p.ClusterID != c.Etcd.ClusterID && c.Etcd.ClusterID != 0:
 		return Unhealthy, fmt.Sprintf("answers for another cluster (%x)", p.ClusterID)
 	case p.MemberID != m.ID:
@@ -61,6 +66,18 @@ func (c *Cluster) judge(m *Member, committed uint64) (Health, string) {
 	default:
 		return Healthy, ""
 	}
+}
+
+// Outlived tells that the container still runs whose image was changed: what it answers proves nothing for the new one.
+func (m *Member) Outlived() bool {
+	return m.Pod != nil && m.Pod.PatchedContainer != "" && m.Pod.ContainerID == m.Pod.PatchedContainer
+}
+
+// release is a version without what a build adds to it.
+func release(version string) string {
+	number, _, _ := strings.Cut(version, "+")
+	number, _, _ = strings.Cut(number, "-")
+	return number
 }
 
 // notRunning says why a member does not answer, as far as Kubernetes knows.

@@ -104,6 +104,10 @@ type Probe struct {
 	DBSizeInUse int64
 	Quota       int64
 	Errors      []string
+	// StorageVersion is the minor that its data can be opened with, such as "3.6.0"; empty with etcd 3.5.
+	StorageVersion string
+	// DowngradeTarget is the minor to which a downgrade is enabled; empty when none is, and with etcd 3.5.
+	DowngradeTarget string
 	// Err tells why it did not answer.
 	Err string
 	// Forbidden tells that it refused to answer because the operator is no user of it.
@@ -147,8 +151,15 @@ type Pod struct {
 	// Version of etcd that it was rendered with, and the quota of its database in bytes; 0 when it has none.
 	Version string
 	Quota   int64
-	IP      string
-	Node    string
+	// Args are the flags that its etcd was given.
+	Args []string
+	// PatchedContainer is the container that ran when the image was changed in place: while it still runs, the new
+	// image does not. Empty when the image was never changed, or changed while no container ran.
+	PatchedContainer string
+	// Resize is what became of a change of cpu or memory in place.
+	Resize Resize
+	IP     string
+	Node   string
 	// Created is when Kubernetes accepted it.
 	Created time.Time
 	// Terminating tells that it is being deleted; its containers may still run.
@@ -174,6 +185,16 @@ type Pod struct {
 	Waiting string
 	// LastExit is how the container last ended; nil when it never did.
 	LastExit *Exit
+}
+
+// Resize is what became of a change of cpu or memory in place.
+type Resize struct {
+	// Pending says why it is not done yet, in the words of Kubernetes; empty when there is none or it is done.
+	Pending string
+	// Infeasible tells that the node can never fit it.
+	Infeasible bool
+	// Refused is the template with which Kubernetes refused it; see resources.RefuseResize.
+	Refused string
 }
 
 // Exit is how a container ended.

@@ -20,6 +20,16 @@ func (c *Cluster) Learner() *Member {
 	return nil
 }
 
+// DowngradeTarget is the minor to which a member that can be reached shows a downgrade enabled; empty when none does.
+func (c *Cluster) DowngradeTarget() string {
+	for _, m := range c.Members {
+		if c.Answers(m) && m.Probe.DowngradeTarget != "" {
+			return m.Probe.DowngradeTarget
+		}
+	}
+	return ""
+}
+
 // MemberByID finds a member; nil when there is none.
 func (c *Cluster) MemberByID(id uint64) *Member {
 	for i := range c.Members {

@@ -98,6 +98,7 @@ func (b *Builder) MakeEphemeral() *Builder {
 		if m.Pod != nil {
 			m.Pod.Started = m.RecordedStarted()
 			m.Pod.Volume, m.Pod.Applied = "", resources.Applied(b.c.Object, Version)
+			m.Pod.Args = b.Args(m.Slot, m.ID, Version)
 		}
 		m.Volume = nil
 	}
@@ -138,6 +139,12 @@ func (b *Builder) Budget(minAvailable int) *Builder {
 		}
 	}
 	b.c.Disruption = &state.DisruptionBudget{MinAvailable: minAvailable, Observed: true, Expected: expected}
+	return b
+}
+
+// ClusterVersion is what etcd tells as its cluster version, such as "3.6".
+func (b *Builder) ClusterVersion(minor string) *Builder {
+	b.c.Etcd.ClusterVersion = minor
 	return b
 }
 

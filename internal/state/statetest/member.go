@@ -5,6 +5,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/resources"
 	"github.com/quorate/quorate/internal/state"
 )
@@ -114,9 +115,30 @@ func (b *Builder) Finish(slots ...int) *Builder {
 	return b.Crash(slots...).each(slots, func(m *state.Member) { m.Pod.Finished, m.Pod.Waiting = true, "Evicted" })
 }
 
-// Outdate makes the members' Pods those of an older template.
+// Outdate makes the members' Pods those of an older template, from before the user asked for a restart.
 func (b *Builder) Outdate(slots ...int) *Builder {
-	return b.each(slots, func(m *state.Member) { m.Pod.Applied = `{"version":"older"}` })
+	return b.Template(func(s *v1alpha1.EtcdClusterSpec) { s.RestartedAt = new("earlier") }, slots...)
+}
+
+// Template makes the members' Pods those of a template that differs from the present one like this.
+func (b *Builder) Template(differs func(*v1alpha1.EtcdClusterSpec), slots ...int) *Builder {
+	c := b.c.Object.DeepCopy()
+	differs(&c.Spec)
+	return b.each(slots, func(m *state.Member) { m.Pod.Applied = resources.Applied(c, m.Pod.Version) })
+}
+
+// RunVersion makes the members run another version: their volumes and Pods record it, and they report it.
+func (b *Builder) RunVersion(version string, slots ...int) *Builder {
+	return b.each(slots, func(m *state.Member) {
+		m.Pod.Version, m.Pod.Applied = version, resources.Applied(b.c.Object, version)
+		m.Pod.Args = b.Args(m.Slot, m.ID, version)
+		if m.Volume != nil {
+			m.Volume.Version = version
+		}
+		if m.Probe.Answered {
+			m.Probe.Version = version
+		}
+	})
 }
 
 // Retire records that the members are about to be removed.
@@ -199,10 +221,18 @@ func (b *Builder) pod(m state.Member) *state.Pod {
 	if !b.c.Ephemeral() {
 		p.Volume = resources.VolumeName(Name, m.Slot, m.ID)
 	}
+	p.Args = b.Args(m.Slot, m.ID, Version)
 	if t := b.c.TLS; t != nil {
 		p.Trust, p.Certificates = t.Trust, t.Revision()
 	}
 	return p
+}
+
+// Args are the flags of a member of the version.
+func (b *Builder) Args(slot int, id uint64, version string) []string {
+	return resources.Flags(b.c.Object, state.Incarnation{
+		Slot: slot, Generation: 1, Token: Token, MemberID: id, PeerURL: resources.PeerURL(b.c.Object, slot), Version: version,
+	}, false)
 }
 
 // list that a member starts with before it is sealed: the bootstrap's, or for a learner that of all members.

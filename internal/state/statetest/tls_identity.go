@@ -31,25 +31,26 @@ func (b *Builder) secure() {
 			m.Probe.ClusterID = c.Etcd.ClusterID
 		}
 		if m.Pod != nil {
-			securePod(m.Pod, m.ID)
+			b.securePod(m.Pod, m.ID)
 		}
 		if m.Volume != nil {
 			b.secureVolume(m.Volume, m.ID)
 		}
 	}
 	for i := range c.Leftovers.Pods {
-		securePod(&c.Leftovers.Pods[i], c.Leftovers.Pods[i].MemberID)
+		b.securePod(&c.Leftovers.Pods[i], c.Leftovers.Pods[i].MemberID)
 	}
 	for i := range c.Leftovers.Volumes {
 		b.secureVolume(&c.Leftovers.Volumes[i], c.Leftovers.Volumes[i].MemberID)
 	}
 }
 
-func securePod(p *state.Pod, id uint64) {
+func (b *Builder) securePod(p *state.Pod, id uint64) {
 	p.MemberID, p.InitialCluster = id, https(p.InitialCluster)
 	if p.Volume != "" {
 		p.Volume = resources.VolumeName(Name, p.Slot, id)
 	}
+	p.Args = b.Args(p.Slot, id, p.Version)
 }
 
 func (b *Builder) secureVolume(v *state.Volume, id uint64) {

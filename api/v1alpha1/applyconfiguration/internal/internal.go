@@ -142,6 +142,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: numeric
       default: 3
+    - name: restartedAt
+      type:
+        scalar: string
     - name: storage
       type:
         namedType: com.github.quorate.quorate.api.v1alpha1.StorageSpec

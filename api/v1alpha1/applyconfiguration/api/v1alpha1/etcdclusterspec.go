@@ -25,6 +25,8 @@ type EtcdClusterSpecApplyConfiguration struct {
 	NetworkPolicy *NetworkPolicySpecApplyConfiguration `json:"networkPolicy,omitempty"`
 	// podTemplate holds the fields of the member Pods that may be chosen.
 	PodTemplate *PodTemplateApplyConfiguration `json:"podTemplate,omitempty"`
+	// restartedAt restarts all members, one at a time, whenever it is given another value, such as the present time.
+	RestartedAt *string `json:"restartedAt,omitempty"`
 	// clientService shapes the Service NAME-client, through which clients reach the ready voters.
 	ClientService *ClientServiceSpecApplyConfiguration `json:"clientService,omitempty"`
 	// repair says how lost members are replaced. When not set, they are replaced by themselves.
@@ -105,6 +107,14 @@ func (b *EtcdClusterSpecApplyConfiguration) WithNetworkPolicy(value *NetworkPoli
 // If called multiple times, the PodTemplate field is set to the value of the last call.
 func (b *EtcdClusterSpecApplyConfiguration) WithPodTemplate(value *PodTemplateApplyConfiguration) *EtcdClusterSpecApplyConfiguration {
 	b.PodTemplate = value
+	return b
+}
+
+// WithRestartedAt sets the RestartedAt field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the RestartedAt field is set to the value of the last call.
+func (b *EtcdClusterSpecApplyConfiguration) WithRestartedAt(value string) *EtcdClusterSpecApplyConfiguration {
+	b.RestartedAt = &value
 	return b
 }
 

@@ -1,0 +1,196 @@
+package act
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/quorate/quorate/api/v1alpha1"
+	"github.com/quorate/quorate/internal/plan"
+	"github.com/quorate/quorate/internal/resources"
+	"github.com/quorate/quorate/internal/state"
+	"github.com/quorate/quorate/internal/state/statetest"
+)
+
+// memberWorld holds the Pod and the volume of demo-0, and the latch that it was bootstrapped from.
+func memberWorld(t *testing.T) *world {
+	t.Helper()
+	kept := managed(t)
+	c := kept.Cluster
+	latch := resources.NewLatch(c, 1, "token-1", 3, statetest.Version)
+	latch.Launched = []uint64{resources.LatchMembers(c, latch)[0].MemberID}
+	pod, claim := podOf(c, 0, kept.Trust().Name), resources.Volume(c, resources.LatchMembers(c, latch)[0])
+	return newWorld(t, kept).create(pod, claim, resources.Latch(c, latch))
+}
+
+func (w *world) pod() *corev1.Pod {
+	w.t.Helper()
+	var pod corev1.Pod
+	if err := w.api.Get(w.t.Context(), client.ObjectKey{Namespace: "shop", Name: "demo-0"}, &pod); err != nil {
+		w.t.Fatal(err)
+	}
+	return &pod
+}
+
+func (w *world) recordedVersion(c *state.Cluster) string {
+	w.t.Helper()
+	var claim corev1.PersistentVolumeClaim
+	key := client.ObjectKey{Namespace: "shop", Name: c.Members[0].Volume.Name}
+	if err := w.api.Get(w.t.Context(), key, &claim); err != nil {
+		w.t.Fatal(err)
+	}
+	return claim.Annotations[resources.AnnotationVersion]
+}
+
+func (w *world) patch(c *state.Cluster, version string) error {
+	e := w.operator
+	return patchPod(w.t.Context(), &writer{Client: e.Client, live: e.Live, expect: e.Expect, cluster: c.Object}, c,
+		plan.PatchPod{
+			Member: "demo-0", PodUID: "uid-demo-0", Volume: c.Members[0].Volume.Name, Version: version,
+			Image: resources.Image(c.Object, version),
+		})
+}
+
+func TestTheVersionIsRecordedOnTheVolumeBeforeItRuns(t *testing.T) {
+	w := memberWorld(t)
+	c := w.observe()
+	if err := w.patch(c, "3.7.3"); err != nil {
+		t.Fatal(err)
+	}
+	requireWrites(t, w.api, "patch PersistentVolumeClaim "+c.Members[0].Volume.Name, "patch Pod demo-0")
+	if got := w.recordedVersion(c); got != "3.7.3" {
+		t.Errorf("the volume records %s", got)
+	}
+	pod := w.pod()
+	if image := pod.Spec.Containers[0].Image; image != resources.DefaultImageRepository+":v3.7.3" ||
+		pod.Annotations[resources.AnnotationVersion] != "3.7.3" {
+		t.Errorf("the Pod has image %s and records %v", image, pod.Annotations)
+	}
+}
+
+func TestAPodThatChangedSinceItWasObservedIsNotPatched(t *testing.T) {
+	w := memberWorld(t)
+	c := w.observe()
+	pod := w.pod()
+	pod.Annotations["touched"] = "yes"
+	if err := w.api.Update(t.Context(), pod); err != nil {
+		t.Fatal(err)
+	}
+	observeAgain.check(t, w.patch(c, "3.7.3"))
+	if image := w.pod().Spec.Containers[0].Image; image != resources.DefaultImageRepository+":v"+statetest.Version {
+		t.Errorf("the image is %s", image)
+	}
+}
+
+func TestAnImageThatTheSpecNoLongerNamesIsNotGiven(t *testing.T) {
+	w := memberWorld(t)
+	c := w.observe()
+	c.Object.Spec.Image = &v1alpha1.ImageSpec{Repository: new("other")}
+	e := w.operator
+	w.unchanged(patchPod(t.Context(), &writer{Client: e.Client, live: e.Live, expect: e.Expect, cluster: c.Object}, c,
+		plan.PatchPod{Member: "demo-0", PodUID: "uid-demo-0", Version: "3.7.3", Image: "former:v3.7.3"}), observeAgain)
+}
+
+// TestAPodThatIsDeletedForANewVersionLeavesItRecorded: whoever creates the Pod again finds the version on the volume.
+func TestAPodThatIsDeletedForANewVersionLeavesItRecorded(t *testing.T) {
+	w := memberWorld(t)
+	c := w.observe()
+	e := w.operator
+	err := deletePod(t.Context(), &writer{Client: e.Client, live: e.Live, expect: e.Expect, cluster: c.Object}, c,
+		plan.DeletePod{Name: "demo-0", UID: "uid-demo-0", Volume: c.Members[0].Volume.Name, Version: "3.7.3"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	requireWrites(t, w.api, "patch PersistentVolumeClaim "+c.Members[0].Volume.Name, "delete Pod demo-0")
+	if got := w.recordedVersion(c); got != "3.7.3" {
+		t.Errorf("the volume records %s", got)
+	}
+}
+
+// resizing is a cluster that asks for more cpu, and the step that gives it to demo-0.
+func resizing(c *state.Cluster) (*state.Cluster, plan.Step) {
+	c.Object.Spec.PodTemplate = &v1alpha1.PodTemplate{Spec: &v1alpha1.PodSpec{Resources: &corev1.ResourceRequirements{
+		Requests: corev1.ResourceList{
+			corev1.ResourceCPU: resource.MustParse("2"), corev1.ResourceMemory: resource.MustParse("100Mi"),
+		},
+	}}}
+	return c, plan.ResizePod{
+		Member: "demo-0", PodUID: "uid-demo-0",
+		Template: resources.TemplateHash(resources.Applied(c.Object, statetest.Version)),
+	}
+}
+
+func TestCPUIsChangedThroughTheSubresourceAndThenRecorded(t *testing.T) {
+	w := memberWorld(t)
+	c, step := resizing(w.observe())
+	if err := w.do(c, step); err != nil {
+		t.Fatal(err)
+	}
+	requireWrites(t, w.api, "resize Pod demo-0", "patch Pod demo-0")
+	pod := w.pod()
+	if got := pod.Spec.Containers[0].Resources.Requests.Cpu().String(); got != "2" {
+		t.Errorf("the cpu is %s", got)
+	}
+	if d := resources.Compare(pod.Annotations[resources.AnnotationApplied],
+		resources.Applied(c.Object, statetest.Version)); !d.None() {
+		t.Errorf("the record still differs: %+v", d)
+	}
+}
+
+func TestAResizeThatKubernetesRefusesForGoodIsRecorded(t *testing.T) {
+	pods := schema.GroupKind{Kind: "Pod"}
+	for name, tc := range map[string]struct {
+		answer  error
+		refused bool
+		want    failure
+	}{
+		"the QoS class would change": {apierrors.NewInvalid(pods, "demo-0", nil), true, observeAgain},
+		"it knows no resize": {
+			apierrors.NewNotFound(schema.GroupResource{Resource: "pods"}, "demo-0"), true, observeAgain,
+		},
+		"a quota, which would refuse the new Pod too": {
+			apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "demo-0", errors.New("exceeded quota")), false, failed,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := memberWorld(t)
+			c, step := resizing(w.observe())
+			w.api.Before = func(_ context.Context, _ client.WithWatch, verb string, _ client.Object) error {
+				if verb == "resize" {
+					return tc.answer
+				}
+				return nil
+			}
+			tc.want.check(t, w.do(c, step))
+			want := ""
+			if tc.refused {
+				want = resources.TemplateHash(resources.Applied(c.Object, statetest.Version))
+			}
+			if got := w.pod().Annotations[resources.AnnotationResizeRefused]; got != want {
+				t.Errorf("it records %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+func TestLabelsAreChangedOnceOnly(t *testing.T) {
+	w := memberWorld(t)
+	c := w.observe()
+	c.Object.Spec.PodTemplate = &v1alpha1.PodTemplate{Metadata: &v1alpha1.PodMetadata{Labels: map[string]string{"team": "a"}}}
+	step := plan.ApplyPodMetadata{Member: "demo-0", PodUID: "uid-demo-0"}
+	for range 2 {
+		if err := w.do(c, step); err != nil {
+			t.Fatal(err)
+		}
+	}
+	requireWrites(t, w.api, "patch Pod demo-0")
+	if got := w.pod().Labels["team"]; got != "a" {
+		t.Errorf("the label is %q", got)
+	}
+}
