@@ -16,8 +16,7 @@ import (
 const longRun = 1000
 
 // unreached are rules and steps that no schedule reaches, each with the reason.
-var unreached = map[string]string{
-}
+var unreached = map[string]string{}
 
 // checkCoverage fails for every rule, step, fault and action that never happened, and for those that are said not to.
 func checkCoverage(t *testing.T, seen *coverage) {
@@ -78,7 +77,11 @@ func stepTypes(t *testing.T) []string {
 
 // allFaults are one of each kind.
 func allFaults() []fault {
-	return []fault{
+	list := []fault{
 		{crash: true}, {crash: true, after: true}, {what: etcd.DropRequest}, {what: etcd.LoseReply}, {other: true},
 	}
+	for _, how := range refusals() {
+		list = append(list, fault{refusal: how})
+	}
+	return list
 }

@@ -13,7 +13,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/quorate/quorate/api/v1alpha1"
-	"github.com/quorate/quorate/internal/quorum"
 	"github.com/quorate/quorate/internal/resources"
 )
 
@@ -93,20 +92,6 @@ func put(w *world) {
 	}
 }
 
-// affordable tells that a majority of the members keep their Pods when this one goes.
-func (w *world) affordable(leaving *corev1.Pod) bool {
-	staying := map[uint64]bool{}
-	for _, pod := range all[*corev1.Pod](w.store) {
-		state, _ := w.etcd.State(string(pod.UID))
-		staying[state.MemberID] = pod.DeletionTimestamp == nil && pod.UID != leaving.UID
-	}
-	t := w.truth()
-	for i := range t.members {
-		t.members[i].Healthy = t.members[i].Healthy && staying[t.members[i].ID]
-	}
-	return quorum.Project(t.members, quorum.Change{}).Allowed
-}
-
 func (w *world) partition(node string, cut bool) {
 	w.log("%s cut off: %t", node, cut)
 	if cut {
@@ -122,13 +107,28 @@ func (w *world) partition(node string, cut bool) {
 	}
 }
 
+// endMaintenance ends what people began.
+func (w *world) endMaintenance() {
+	w.pace = tickLength
+	w.pause(false)
+	w.disarm()
+	clear(w.kube.unpullable)
+	for _, node := range w.kube.nodes {
+		w.kube.taintOutOfService(node, false)
+		w.kube.uncordon(node)
+	}
+	if c := w.cluster(); c.Spec.Image != nil {
+		w.editSpec("the image as it was", func(s *v1alpha1.EtcdClusterSpec) { s.Image = nil })
+	}
+}
+
 // settle ends all faults and waits for rest: as the spec asks, ready, and without another write.
 func settle(w *world) {
 	w.log("the faults end")
 	w.faults = nil
 	w.hibernate(false)
+	w.endMaintenance()
 	for _, node := range w.kube.nodes {
-		w.cordon(node, false)
 		if w.kube.down[node] {
 			w.kube.powerOn(node)
 		}
@@ -193,7 +193,7 @@ func (w *world) help() bool {
 		}
 		return true
 	}
-	return false
+	return w.byHand()
 }
 
 var randomName = regexp.MustCompile(clusterName + `-trust-[0-9a-z]+`)
