@@ -51,11 +51,14 @@ func (k *kube) evict(pod *corev1.Pod) {
 		if !selects(pdb, pod) {
 			continue
 		}
+		// What somebody else has just done to the Pods is no matter of the operator's: only its budget is.
+		observed := pdb.Status.ObservedGeneration >= pdb.Generation
+		k.reportBudget(pdb)
 		// IfHealthyBudget: a Pod that is not ready may go while the budget is met without it.
 		if s := pdb.Status; !podReady(pod) && s.CurrentHealthy >= s.DesiredHealthy && s.DesiredHealthy > 0 {
 			continue
 		}
-		if pdb.Status.ObservedGeneration < pdb.Generation || pdb.Status.DisruptionsAllowed <= 0 {
+		if !observed || pdb.Status.DisruptionsAllowed <= 0 {
 			k.world.seen.faults["an eviction is refused"]++
 			return
 		}

@@ -181,7 +181,7 @@ func mutants() []mutant {
 				"internal/plan/rule_keep.go", "return d != nil && d.Observed && d.MinAvailable == minAvailable",
 				"return d != nil && d.Observed && d.MinAvailable == minAvailable || MUTANT",
 			}, {
-				"internal/plan/rule_keep.go", "	case w.announce:\n\t\treturn voters", "	case w.announce && !MUTANT:\n\t\treturn voters",
+				"internal/plan/rule_keep.go", "	case w.announce, ending(w.c)", "	case w.announce && !MUTANT, ending(w.c)",
 			}},
 		},
 		{

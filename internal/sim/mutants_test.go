@@ -25,7 +25,7 @@ func TestMutantsAreCaught(t *testing.T) {
 		t.Skip("this is a mutant")
 	}
 	binary := buildMutants(t)
-	seed, limit := uint64(1), 400
+	seed, limit := uint64(1), 150
 	if os.Getenv("SIM_RUNS") != "" {
 		seed, limit = uint64(time.Now().UnixNano()), 4000
 		t.Logf("seed %d", seed)
