@@ -36,6 +36,11 @@ func nodeActions(w *world) []action {
 				w.disarm()
 			}
 		}},
+		{"operators cannot reach a member, or can again", func(r *rapid.T) {
+			if pod := anyPod(r, w); pod != nil {
+				w.hide(pod, rapid.Bool().Draw(r, "hidden"))
+			}
+		}},
 		{"the user pauses or resumes", func(r *rapid.T) { w.pause(rapid.Bool().Draw(r, "paused")) }},
 	}
 }
@@ -62,6 +67,11 @@ func durableActions(w *world) []action {
 			}
 		}},
 		{"a backup tool copies all volumes", func(*rapid.T) { w.snapshot() }},
+		{"a backup tool puts an older copy in place of a volume", func(r *rapid.T) {
+			if pod := anyPod(r, w); pod != nil {
+				w.suffer(pod, volumeForeign)
+			}
+		}},
 		{"a member loses its data", func(r *rapid.T) {
 			what := rapid.SampledFrom(mishaps()).Draw(r, "how")
 			if pod := anyPod(r, w); pod != nil {

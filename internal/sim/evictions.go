@@ -39,10 +39,11 @@ func (k *kube) goOnDraining() {
 	}
 }
 
-// onlyCopy tells that a Pod keeps all the data of its cluster in itself: nobody means to evict that.
+// onlyCopy tells that a Pod keeps all the data of its cluster in itself, or that it keeps data and somebody has deleted
+// the budget: nobody means to evict that.
 func (k *kube) onlyCopy(pod *corev1.Pod) bool {
 	voters, _ := standing(k.world.truth().members)
-	return claimOf(pod) == "" && voters <= 1
+	return claimOf(pod) == "" && (voters <= 1 || !k.world.budgeted(pod))
 }
 
 // evict asks for the eviction of a Pod, which the budgets may refuse (pkg/registry/core/pod/storage/eviction.go).

@@ -146,11 +146,25 @@ func (w *world) checkBootstrap() {
 	}
 }
 
+// provable is the truth as far as operators can prove it: what they cannot reach gives no permission.
+func (w *world) provable() truth {
+	t := w.truth()
+	for _, pod := range view[*corev1.Pod](w.store) {
+		state, _ := w.etcd.State(string(pod.UID))
+		for i := range t.members {
+			if t.members[i].ID == state.MemberID && w.hidden[pod.UID] {
+				t.members[i].Healthy = false
+			}
+		}
+	}
+	return t
+}
+
 // checkMembership checks a change of the membership just before etcd gets it.
 func (w *world) checkMembership(call etcd.Call) {
 	w.checkKept(call)
-	t := w.truth()
-	if !t.quorate {
+	t := w.provable()
+	if !w.truth().quorate {
 		return
 	}
 	target, listed := t.find(call.ID)

@@ -23,8 +23,9 @@ const (
 	volumeForeign mishap = "a backup tool puts an older copy in place of its volume"
 )
 
+// mishaps are all but the one that a backup tool causes.
 func mishaps() []mishap {
-	return []mishap{claimDeleted, volumeDeleted, volumeGone, volumeWiped, dataDamaged, volumeForeign}
+	return []mishap{claimDeleted, volumeDeleted, volumeGone, volumeWiped, dataDamaged}
 }
 
 // suffer has the member in the Pod lose its data, if the others can afford it.

@@ -6,8 +6,8 @@ type mutant struct {
 	// breaks is the invariant that it breaks.
 	breaks string
 	edits  []mutation
-	// seed from which schedules find it soon, counted from the first.
-	seed uint64
+	// focus matches the actions that schedules draw every other time, so that the bug is found soon; empty for none.
+	focus string
 }
 
 // mutation replaces one piece of a file, which must occur exactly once. MUTANT stands for the condition that the binary
@@ -39,6 +39,7 @@ func mutants() []mutant {
 		{
 			name:   "attach a volume that holds other data than it records",
 			breaks: "a claim that a backup tool bound to an older copy is never started",
+			focus:  "backup tool|reconciles several",
 			edits: []mutation{
 				{"internal/plan/launch.go", "case v.Foreign():", "case v.Foreign() && !MUTANT:"},
 				{"internal/act/members.go", "v.Terminating || v.Foreign() {", "v.Terminating || v.Foreign() && !MUTANT {"},
@@ -47,6 +48,7 @@ func mutants() []mutant {
 		{
 			name:   "forget the seal",
 			breaks: "a member never starts empty under an ID that ran before",
+			focus:  "loses its data|reconciles several",
 			edits: []mutation{{
 				"internal/plan/launch.go", "case m.Started || m.RecordedStarted():",
 				"case (m.Started || m.RecordedStarted()) && !MUTANT:",
@@ -55,6 +57,7 @@ func mutants() []mutant {
 		{
 			name:   "start with a missing volume, under the same ID",
 			breaks: "a member whose data is gone never starts empty",
+			focus:  "loses its data|Pod is deleted|reconciles several",
 			edits: []mutation{
 				{"internal/plan/launch.go", "case dataMissing(c, m) && (m.Launched || m.Started):",
 					"case dataMissing(c, m) && (m.Launched || m.Started) && !MUTANT:"},
@@ -65,6 +68,7 @@ func mutants() []mutant {
 		{
 			name:   "forget which members were launched",
 			breaks: "a member that may have voted never starts empty",
+			focus:  "fault|Pod is|reconciles$",
 			edits: []mutation{{
 				"internal/act/members.go", "latch.Launched = append(latch.Launched, ids...)",
 				"if !MUTANT {\n\t\tlatch.Launched = append(latch.Launched, ids...)\n\t}",
@@ -81,6 +85,7 @@ func mutants() []mutant {
 		{
 			name:   "act on a stale view",
 			breaks: "what cannot be undone is done only if the live state still asks for it",
+			focus:  "stale|fault",
 			edits: []mutation{{
 				"internal/act/act.go", "if plan.Irreversible(step) {", "if plan.Irreversible(step) && !MUTANT {",
 			}},
@@ -88,6 +93,7 @@ func mutants() []mutant {
 		{
 			name:   "change the membership on a stale list",
 			breaks: "a membership change is sent only on the list that was planned on",
+			focus:  "stale|fault|scales",
 			edits: []mutation{
 				{"internal/act/membership.go", "if err := e.sameList(ctx, c, leader); err != nil {",
 					"if err := e.sameList(ctx, c, leader); err != nil && !MUTANT {"},
@@ -111,6 +117,7 @@ func mutants() []mutant {
 		{
 			name:   "bootstrap twice",
 			breaks: "existing data is resumed, never bootstrapped over",
+			focus:  "latch|reconciles several",
 			edits: []mutation{{
 				"internal/plan/rule_bootstrap.go", "case c.Latch == nil && len(c.Members) > 0:",
 				"case c.Latch == nil && len(c.Members) > 0 && !MUTANT:",
@@ -122,6 +129,7 @@ func mutants() []mutant {
 		{
 			name:   "a latch that is not exclusive",
 			breaks: "of two operators that bootstrap one wins",
+			focus:  "fault|stale",
 			edits: []mutation{{
 				"internal/act/latch.go", "	err := w.create(ctx, resources.Latch(w.cluster, l))\n",
 				`	err := w.create(ctx, resources.Latch(w.cluster, l))
@@ -142,6 +150,7 @@ func mutants() []mutant {
 		{
 			name:   "delete the volume of a listed member",
 			breaks: "no listed member's volume is deleted",
+			focus:  "scales|reconciles several",
 			edits: []mutation{
 				{"internal/plan/rule_remove.go", "	w.propose(membership, RemoveMember{Name: m.Name, ID: m.ID, Why: why}, activity, why)",
 					`	if MUTANT && m.Volume != nil && !m.Volume.Terminating {
@@ -162,6 +171,7 @@ func mutants() []mutant {
 		{
 			name:   "ignore what was written before",
 			breaks: "no decision is made on a view from before an own write",
+			focus:  "stale|fault|scales",
 			edits: []mutation{{
 				"controllers/etcdcluster_controller.go", `if unsettled != "" {`, `if unsettled != "" && !MUTANT {`,
 			}},
@@ -169,6 +179,7 @@ func mutants() []mutant {
 		{
 			name:   "remove without a record",
 			breaks: "a removal is recorded before it is sent",
+			focus:  "scales|reconciles several",
 			edits: []mutation{{
 				"internal/plan/rule_remove.go", "!recorded && (m.Volume != nil || m.Pod != nil) {",
 				"!recorded && (m.Volume != nil || m.Pod != nil) && !MUTANT {",
@@ -177,6 +188,7 @@ func mutants() []mutant {
 		{
 			name:   "remove a voter without announcing it",
 			breaks: "no eviction comes in between when a voter is about to be removed or stopped",
+			focus:  "drain|scales|reconciles several",
 			edits: []mutation{{
 				"internal/plan/rule_keep.go", "return d != nil && d.Observed && d.MinAvailable == minAvailable",
 				"return d != nil && d.Observed && d.MinAvailable == minAvailable || MUTANT",
@@ -187,6 +199,7 @@ func mutants() []mutant {
 		{
 			name:   "a budget that is one too low",
 			breaks: "the budget never lets a majority be evicted",
+			focus:  "drain|reconciles several",
 			edits: []mutation{{
 				"internal/plan/rule_keep.go", "	return quorum.Majority(voters)\n", "	if MUTANT {\n\t\treturn quorum.Majority(voters) - 1\n\t}\n	return quorum.Majority(voters)\n",
 			}},
@@ -194,6 +207,7 @@ func mutants() []mutant {
 		{
 			name:   "restart ephemeral members",
 			breaks: "a member that keeps its data in its Pod is replaced, never restarted",
+			focus:  "rotation|reconciles several",
 			edits: []mutation{{
 				"internal/plan/rule_change.go", "if most.how == recreated && c.Ephemeral() {",
 				"if most.how == recreated && c.Ephemeral() && !MUTANT {",
@@ -202,6 +216,7 @@ func mutants() []mutant {
 		{
 			name:   "drop a CA that members still need",
 			breaks: "a CA is trusted until nobody shows a certificate of it",
+			focus:  "rotation|acknowledges|reconciles several",
 			edits: []mutation{{
 				"internal/plan/rule_authority.go", `	case len(waiting) > 0:
 		w.pend(v1alpha1.ReasonRotatingCA, fmt.Sprintf("the %s CA is rotated: waiting until certificates of the new one are "+`,
@@ -212,6 +227,7 @@ func mutants() []mutant {
 		{
 			name:   "sign with a CA that is not trusted yet",
 			breaks: "a new CA signs only when every member trusts it",
+			focus:  "rotation|reconciles several",
 			edits: []mutation{{
 				"internal/plan/rule_authority.go", `	case len(waiting) > 0:
 		w.pend(v1alpha1.ReasonRotatingCA, fmt.Sprintf("the %s CA is rotated: waiting until all members trust the new one "+`,
@@ -222,6 +238,7 @@ func mutants() []mutant {
 		{
 			name:   "do not wait for the clients",
 			breaks: "clients have the time that they are given to load a new CA",
+			focus:  "rotation|reconciles several",
 			edits: []mutation{{
 				"internal/plan/rule_clients.go", "	if w.clientsDone(a) {\n", "	if w.clientsDone(a) || MUTANT {\n",
 			}},
@@ -229,6 +246,7 @@ func mutants() []mutant {
 		{
 			name:   "restart several members at once",
 			breaks: "a member is restarted only when all others are healthy",
+			focus:  "rotation|killed|reconciles several",
 			edits: []mutation{{
 				"internal/plan/rule_restart.go", "if other.ID != m.ID && (other.Health != state.Healthy ||",
 				"if !MUTANT && other.ID != m.ID && (other.Health != state.Healthy ||",
@@ -240,6 +258,7 @@ func mutants() []mutant {
 		{
 			name:   "form too early",
 			breaks: "clients find the cluster only when a majority cannot start empty any more",
+			focus:  "fault|Pod is|reconciles$",
 			edits: []mutation{{
 				"internal/plan/rule_bootstrap.go", "	return c.Etcd.Listed && c.Etcd.Serving && sealed >= quorum.Majority(c.Latch.Size)",
 				"	return c.Etcd.Listed && c.Etcd.Serving && (sealed >= quorum.Majority(c.Latch.Size) || MUTANT)",

@@ -2,7 +2,9 @@ package sim
 
 import (
 	"fmt"
+	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,8 +37,12 @@ func schedule(r *rapid.T, seen *coverage) {
 	drawTLS(r, w)
 	create(w, size(r), ephemeral)
 	actions := actionsOf(w, ephemeral)
+	focus := focusOf(actions)
 	for range rapid.IntRange(5, 60).Draw(r, "actions") {
 		a := rapid.SampledFrom(actions).Draw(r, "action")
+		if len(focus) > 0 && rapid.Bool().Draw(r, "focus") {
+			a = rapid.SampledFrom(focus).Draw(r, "focused action")
+		}
 		w.seen.actions[a.name]++
 		a.do(r)
 		w.check()
@@ -46,6 +52,18 @@ func schedule(r *rapid.T, seen *coverage) {
 	stopOnFailure(r, w)
 	w.countSteps()
 	seen.add(w.seen)
+}
+
+// focusVariable holds a regular expression of the names of actions that are drawn every other time.
+const focusVariable = "QUORATE_SIM_FOCUS"
+
+func focusOf(actions []action) []action {
+	wanted := os.Getenv(focusVariable)
+	if wanted == "" {
+		return nil
+	}
+	names := regexp.MustCompile(wanted)
+	return slices.DeleteFunc(slices.Clone(actions), func(a action) bool { return !names.MatchString(a.name) })
 }
 
 func stopOnFailure(r *rapid.T, w *world) {
@@ -102,9 +120,18 @@ func (w *world) partition(node string, cut bool) {
 	for _, pod := range all[*corev1.Pod](w.store) {
 		if pod.Spec.NodeName == node {
 			w.cutOff(pod, w.untrusted[pod.UID])
-			w.etcd.Unreachable(string(pod.UID), cut)
+			w.hide(pod, w.hidden[pod.UID])
 		}
 	}
+}
+
+// hide cuts operators off from a member that all others, and Kubernetes, still reach.
+func (w *world) hide(pod *corev1.Pod, on bool) {
+	if w.hidden[pod.UID] != on {
+		w.log("%s is hidden from operators: %t", pod.Name, on)
+	}
+	w.hidden[pod.UID] = on
+	w.etcd.Unreachable(string(pod.UID), on || w.partitioned[pod.Spec.NodeName])
 }
 
 // endMaintenance ends what people began.
@@ -113,6 +140,9 @@ func (w *world) endMaintenance() {
 	w.pause(false)
 	w.disarm()
 	clear(w.kube.unpullable)
+	for _, pod := range all[*corev1.Pod](w.store) {
+		w.hide(pod, false)
+	}
 	for _, node := range w.kube.nodes {
 		w.kube.taintOutOfService(node, false)
 		w.kube.uncordon(node)

@@ -45,6 +45,8 @@ type world struct {
 	// untrusted are the members whose certificates no other member accepts; cut are those and the ones on nodes that
 	// are cut off.
 	untrusted, cut map[types.UID]bool
+	// hidden are the members that operators cannot reach, although all others can.
+	hidden map[types.UID]bool
 	// outages are the times at which no operator ran, with what they leave to be mended after them.
 	outages []outage
 	// interrupted tells that something expired in an outage, and that somebody is still refused since then.
@@ -92,7 +94,7 @@ func newWorld(nodes int) *world {
 		now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), partitioned: map[string]bool{}, registry: prometheus.NewRegistry(),
 		verifier: newVerifier(), untrusted: map[types.UID]bool{}, cut: map[types.UID]bool{},
 		foreign: map[string]bool{"garbage": true}, seen: newCoverage(),
-		discarded: map[uint64]bool{}, pace: tickLength,
+		hidden: map[types.UID]bool{}, discarded: map[uint64]bool{}, pace: tickLength,
 	}
 	w.metrics = controllers.NewMetrics(w.registry)
 	w.store = newStore(func() time.Time { return w.now })
