@@ -37,13 +37,12 @@ func (w *world) undoRefused() bool {
 }
 
 // deleteForeignClaims deletes claims that the operator leaves alone, because they are bound to another volume than they
-// record.
+// record. Their members are replaced then.
 func (w *world) deleteForeignClaims() bool {
 	t := w.truth()
 	for _, claim := range all[*corev1.PersistentVolumeClaim](w.store) {
-		id, _ := resources.ParseID(claim.Annotations[resources.AnnotationMemberID])
 		recorded := claim.Annotations[resources.AnnotationVolumeName]
-		if claim.DeletionTimestamp == nil && recorded != "" && recorded != claim.Spec.VolumeName && t.quorate && !t.lists(id) {
+		if claim.DeletionTimestamp == nil && recorded != "" && recorded != claim.Spec.VolumeName && t.quorate {
 			w.log("a person deletes claim %s", claim.Name)
 			must(w.store.remove(refOf(claim), nil, false))
 			return true
