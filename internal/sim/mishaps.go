@@ -32,7 +32,7 @@ func mishaps() []mishap {
 func (w *world) suffer(pod *corev1.Pod, what mishap) {
 	claim, exists := get[*corev1.PersistentVolumeClaim](w.store, pod.Namespace, claimOf(pod))
 	d := w.kube.diskOf(pod)
-	if !exists || d == nil || w.formed == 0 || !w.affordable(pod) {
+	if !exists || d == nil || w.formed == 0 || !w.kube.claimStays(pod) || !w.affordable(pod) {
 		return
 	}
 	w.log("%s: %s", pod.Name, what)

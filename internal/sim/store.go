@@ -202,7 +202,8 @@ func (s *store) patch(obj client.Object, data []byte, write func(client.Object) 
 	return nil
 }
 
-// remove deletes as Kubernetes does: a Pod on a node ends first, a claim waits until no Pod uses it.
+// remove deletes as Kubernetes does: a Pod on a node ends first, a claim waits until no Pod uses it, a volume until its
+// claim is gone.
 func (s *store) remove(r ref, pre *metav1.Preconditions, force bool) error {
 	old := s.objects[r]
 	if old == nil {
@@ -214,7 +215,8 @@ func (s *store) remove(r ref, pre *metav1.Preconditions, force bool) error {
 	}
 	pod, isPod := old.(*corev1.Pod)
 	_, isClaim := old.(*corev1.PersistentVolumeClaim)
-	if force || !isClaim && (!isPod || pod.Spec.NodeName == "") {
+	_, isVolume := old.(*corev1.PersistentVolume)
+	if force || !isClaim && !isVolume && (!isPod || pod.Spec.NodeName == "") {
 		s.drop(r)
 		return nil
 	}
