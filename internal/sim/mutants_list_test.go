@@ -61,8 +61,7 @@ func mutants() []mutant {
 			edits: []mutation{
 				{"internal/plan/launch.go", "case dataMissing(c, m) && (m.Launched || m.Started):",
 					"case dataMissing(c, m) && (m.Launched || m.Started) && !MUTANT:"},
-				{"internal/plan/rule_grow.go", `case m.Pod != nil, lost(c, m) != "":`,
-					`case m.Pod != nil, lost(c, m) != "" && !MUTANT:`},
+				{"internal/plan/rule_grow.go", `case m.Pod != nil, lost(c, m) != "" && (`, `case m.Pod != nil, !MUTANT && lost(c, m) != "" && (`},
 			},
 		},
 		{
