@@ -3,10 +3,7 @@ package sim
 import (
 	"context"
 
-	"slices"
-
 	corev1 "k8s.io/api/core/v1"
-	policyv1 "k8s.io/api/policy/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/quorate/quorate/internal/etcd"
@@ -26,7 +23,8 @@ func (w *world) truth() truth {
 	var list []etcd.Member
 	for _, pod := range view[*corev1.Pod](w.store) {
 		state, known := w.etcd.State(string(pod.UID))
-		if !known || !state.Running || !state.Ready || w.discarded[state.ClusterID] || w.partitioned[pod.Spec.NodeName] || w.untrusted[pod.UID] {
+		serves := known && state.Running && state.Ready && !w.discarded[state.ClusterID]
+		if !serves || w.partitioned[pod.Spec.NodeName] || w.untrusted[pod.UID] {
 			continue
 		}
 		running[state.MemberID] = true
@@ -76,7 +74,8 @@ func (w *world) checkStart(pod *corev1.Pod) {
 	if exists {
 		recorded := claim.Annotations[resources.AnnotationVolumeName]
 		if bound := claim.Spec.VolumeName; recorded != "" && bound != "" && recorded != bound {
-			w.fail("Pod %s is created on the claim %s, which is bound to %s and records %s", pod.Name, claim.Name, bound, recorded)
+			w.fail("Pod %s is created on the claim %s, which is bound to %s and records %s",
+				pod.Name, claim.Name, bound, recorded)
 		}
 	}
 }
@@ -227,40 +226,6 @@ func (w *world) checkRetiring(id uint64) {
 	if found && !recorded {
 		w.fail("member %x is removed, although nothing records that it is retiring", id)
 	}
-}
-
-// checkEviction: whenever Kubernetes grants an eviction on what the budget says, a majority stays. What the kubelets have
-// not reported yet nobody could know.
-func (w *world) checkEviction(pod *corev1.Pod) {
-	state, _ := w.etcd.State(string(pod.UID))
-	t := w.truth()
-	leaving, listed := t.find(state.MemberID)
-	if !t.quorate || w.formed == 0 || !w.budgeted(pod) || !listed || !leaving.Voter || !leaving.Healthy || !w.reported(t) {
-		return
-	}
-	after := t.stopped(state.MemberID)
-	if voters, healthy := standing(after); !quorate(after) && voters > 1 {
-		w.fail("the budget lets Pod %s be evicted, after which %d of %d voters would be healthy", pod.Name, healthy, voters)
-	}
-}
-
-// budgeted tells that there is a budget for the Pod: somebody may have deleted it.
-func (w *world) budgeted(pod *corev1.Pod) bool {
-	return slices.ContainsFunc(view[*policyv1.PodDisruptionBudget](w.store), func(pdb *policyv1.PodDisruptionBudget) bool {
-		return selects(pdb, pod)
-	})
-}
-
-// reported tells that the Pods that are ready are exactly the healthy voters.
-func (w *world) reported(t truth) bool {
-	for _, pod := range view[*corev1.Pod](w.store) {
-		state, _ := w.etcd.State(string(pod.UID))
-		m, listed := t.find(state.MemberID)
-		if podReady(pod) != (listed && m.Voter && m.Healthy) {
-			return false
-		}
-	}
-	return true
 }
 
 // checkRetired: no listed member's volume is retired.

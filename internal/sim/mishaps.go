@@ -117,8 +117,8 @@ const (
 	orphan     = "orphan"
 )
 
-// deleteCluster deletes the EtcdCluster. What it owns goes with it, unless it is orphaned. It tells whether it did: with
-// only a part of the data owned, as right after an edit of the reclaim policy, what is left is not to be foreseen.
+// deleteCluster deletes the EtcdCluster. What it owns goes with it, unless it is orphaned. It tells whether it did:
+// with only a part of the data owned, as right after an edit of the reclaim policy, what is left is not to be foreseen.
 func (w *world) deleteCluster(how string) bool {
 	c := w.cluster()
 	if c == nil {

@@ -42,7 +42,8 @@ func (k *kube) reportNode(node *corev1.Node) {
 		k.world.store.put(node)
 		return
 	}
-	if status != corev1.ConditionTrue && k.world.now.Sub(node.Status.Conditions[0].LastTransitionTime.Time) > tolerateUnreachable {
+	since := node.Status.Conditions[0].LastTransitionTime.Time
+	if status != corev1.ConditionTrue && k.world.now.Sub(since) > tolerateUnreachable {
 		for _, pod := range k.podsOf(node.Name) {
 			if pod.DeletionTimestamp == nil {
 				k.world.log("Kubernetes deletes Pod %s: %s is unreachable", pod.Name, node.Name)
@@ -109,7 +110,9 @@ func (k *kube) collectPods() {
 }
 
 func outOfService(node *corev1.Node) bool {
-	return slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool { return t.Key == corev1.TaintNodeOutOfService })
+	return slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool {
+		return t.Key == corev1.TaintNodeOutOfService
+	})
 }
 
 // removeNode takes a machine away for good, with its disks.

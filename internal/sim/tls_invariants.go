@@ -55,8 +55,8 @@ func (w *world) checkCertificates() {
 	w.judgeRefusals(slices.DeleteFunc(refused, func(r refusal) bool { return r.v.problem == "" }))
 }
 
-// hurried tells that no operator ran so late in the life of the client CA that its successor became due within the grace:
-// clients then get less time to load a new one.
+// hurried tells that no operator ran so late in the life of the client CA that its successor became due within the
+// grace: clients then get less time to load a new one.
 func (w *world) hurried() bool {
 	s, exists := get[*corev1.Secret](w.store, namespace, resources.AuthorityName(clusterName, state.ClientSide))
 	if !exists || len(w.outages) == 0 {

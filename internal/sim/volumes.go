@@ -56,8 +56,8 @@ func onHost(node string) *corev1.NodeSelector {
 	}}}
 }
 
-// finishClaim removes a claim that is being deleted once no Pod uses it (the pvc-protection finalizer), and tells of one
-// whose volume is gone.
+// finishClaim removes a claim that is being deleted once no Pod uses it (the pvc-protection finalizer), and tells of
+// one whose volume is gone.
 func (k *kube) finishClaim(claim *corev1.PersistentVolumeClaim) {
 	if claim.DeletionTimestamp == nil {
 		_, exists := get[*corev1.PersistentVolume](k.world.store, "", claim.Spec.VolumeName)
