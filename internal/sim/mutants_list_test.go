@@ -197,6 +197,7 @@ func mutants() []mutant {
 			name:   "remove a voter without announcing it",
 			breaks: "no eviction comes in between when a voter is about to be removed or stopped",
 			focus:  "drain|scales|reconciles several",
+			open:   true,
 			edits: []mutation{{
 				"internal/plan/rule_keep.go", "return d != nil && d.Observed && d.MinAvailable == minAvailable",
 				"return d != nil && d.Observed && d.MinAvailable == minAvailable || MUTANT",
@@ -225,6 +226,7 @@ func mutants() []mutant {
 			name:   "drop a CA that members still need",
 			breaks: "a CA is trusted until nobody shows a certificate of it",
 			focus:  "rotation|acknowledges|reconciles several",
+			open:   true,
 			edits: []mutation{{
 				"internal/plan/rule_authority.go", `	case len(waiting) > 0:
 		w.pend(v1alpha1.ReasonRotatingCA, fmt.Sprintf("the %s CA is rotated: waiting until certificates of the new one are "+`,
@@ -267,6 +269,7 @@ func mutants() []mutant {
 			name:   "form too early",
 			breaks: "clients find the cluster only when a majority cannot start empty any more",
 			focus:  "fault|Pod is|reconciles$",
+			open:   true,
 			edits: []mutation{{
 				"internal/plan/rule_bootstrap.go", "	return c.Etcd.Listed && c.Etcd.Serving && sealed >= quorum.Majority(c.Latch.Size)",
 				"	return c.Etcd.Listed && c.Etcd.Serving && (sealed >= quorum.Majority(c.Latch.Size) || MUTANT)",
