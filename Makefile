@@ -115,8 +115,13 @@ test: kube-build ## Unit and integration tests of all modules, against a real ku
 	$(TESTCOUNT) -out bin/counts/test.json -module . -module hack/kube -- -tags=integration -timeout 20m $(ARGS) ./...
 
 .PHONY: sim
-sim: ## Simulate many random schedules of faults (SIM_RUNS, default 10000)
-	SIM_RUNS=$(or $(SIM_RUNS),10000) $(TESTCOUNT) -- -count=1 -timeout 120m ./internal/sim/... $(ARGS)
+sim: ## Simulate many random schedules of faults (SIM_RUNS, default 10000), tell what they reached, and hunt all mutants
+	SIM_RUNS=$(or $(SIM_RUNS),10000) $(TESTCOUNT) -v -- -count=1 -timeout 300m ./internal/sim/... $(ARGS)
+
+.PHONY: conformance
+conformance: kube-build ## Compare the model of etcd with real servers on many random sequences (SEQUENCES of each version, default 20)
+	QUORATE_CONFORMANCE=$(or $(SEQUENCES),20) $(TESTCOUNT) -v -- -tags=integration -count=1 -timeout 60m \
+		-run TestTheModelAnswersLikeEtcd -parallel 6 ./internal/etcd $(ARGS)
 
 .PHONY: e2e
 e2e: kube-up deploy ## End-to-end tests on the local Kubernetes, as in CI

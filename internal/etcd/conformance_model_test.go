@@ -53,7 +53,11 @@ func (w *modelWorld) start(name string, existing bool, initial ...string) {
 func (w *modelWorld) use(minor string) { w.version = minor + ".99" }
 
 func (w *modelWorld) kill(name string) { w.model.Stop(name) }
-func (w *modelWorld) wipe(name string) { w.volumes[name].Wipe() }
+func (w *modelWorld) wipe(name string) {
+	if volume := w.volumes[name]; volume != nil {
+		volume.Wipe()
+	}
+}
 
 func (w *modelWorld) exited(name string) (int, string, bool) {
 	s, ok := w.model.State(name)

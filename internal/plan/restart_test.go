@@ -146,6 +146,7 @@ func TestMembersThatTrustNothingOfWhatIsPublished(t *testing.T) {
 	cutOff := func(slot int) plan.Step {
 		return plan.DeletePod{Name: member(slot), UID: podUID(slot), Why: "it trusts nothing of what is published"}
 	}
+	unready := func(m *state.Member) { m.Pod.Ready = false }
 	const lost, starting = "QuorumLost: no majority serves", "StartingMember: demo-0"
 	pending := []string{"RotatingCA: served by demo-1, demo-2", "CertificateRenewing: demo-1, demo-2"}
 	client := func() *statetest.Builder {
@@ -158,10 +159,17 @@ func TestMembersThatTrustNothingOfWhatIsPublished(t *testing.T) {
 	waiting := []string{"RotatingCA: the client CA is rotated: waiting until all members trust the new one: demo-0, demo-1"}
 	scenarios{
 		"restart, all of them, when no majority serves": {
-			cluster: stranded(3).Unlisted(), step: cutOff(0), blocked: []string{lost, starting}, pending: pending, wake: 1e9,
+			cluster: stranded(3).Member(0, unready).Member(1, unready).Unlisted(), step: cutOff(0),
+			blocked: []string{lost, starting}, wake: 1e9,
+			pending: []string{"RotatingCA: served by demo-1, demo-2", "CertificateRenewing: demo-2"},
+		},
+		"not while a majority is ready and renewed certificates, which may let us in, are on their way": {
+			cluster: stranded(3).Unlisted(), blocked: []string{lost, starting}, pending: pending, wake: 1e9,
 		},
 		"one after the other, without waiting": {
-			cluster: stranded(3).Terminate(0).Unlisted(), step: cutOff(1), blocked: []string{lost, starting}, pending: pending, wake: 1e9,
+			cluster: stranded(3).Terminate(0).Member(1, unready).Unlisted(), step: cutOff(1),
+			blocked: []string{lost, starting}, wake: 1e9,
+			pending: []string{"RotatingCA: served by demo-1, demo-2", "CertificateRenewing: demo-2"},
 		},
 		"and start again when all have ended": {
 			cluster: stranded(3).NoPod(0).Load(1, 2).Unlisted(), step: start(secured(resumed(3, 0), stranded(3))),

@@ -110,7 +110,8 @@ func accepts(t *state.TLS, p state.Pod, name state.CertificateName) bool {
 
 // untrusting restarts members that trust nothing of what is published: only an authority that has expired, or whose key
 // and certificates were lost. Invariant: their data is on their volumes, they can start again, and either no majority
-// serves, so that stopping them takes nothing away, or only we cannot reach them, and all others are ready.
+// serves, so that stopping them takes nothing away, or only we cannot reach them, and all others are ready. We may only
+// seem to be locked out while renewed certificates are on their way: that is waited for.
 func untrusting(w *walk) {
 	c := w.c
 	if c.TLS == nil || c.Ephemeral() || !c.TLS.Usable() {
@@ -124,7 +125,7 @@ func untrusting(w *walk) {
 		for _, m := range c.Members {
 			switch {
 			case m.Pod == nil || m.Pod.Terminating || obstacle(c, m) != "" || c.TLS.PodTrusts(*m.Pod, side, a.Signer):
-			case c.Etcd.Serving && (side == state.PeerSide || m.Health != state.Unknown || !othersReady(c, m)):
+			case (c.Etcd.Serving || majorityReady(c) && renewing(c)) && (side == state.PeerSide || m.Health != state.Unknown || !othersReady(c, m)):
 			default:
 				w.propose(creation, DeletePod{Name: m.Name, UID: m.Pod.UID, Why: "it trusts nothing of what is published"},
 					v1alpha1.ReasonRotatingCA, fmt.Sprintf("%s is restarted on its volume: it trusts only a %s CA of which there "+
@@ -132,6 +133,14 @@ func untrusting(w *walk) {
 			}
 		}
 	}
+}
+
+// renewing tells that a member that is ready serves another certificate than the one that is published. The kubelet
+// brings that, within two minutes at the latest.
+func renewing(c *state.Cluster) bool {
+	return slices.ContainsFunc(c.Members, func(m state.Member) bool {
+		return m.Pod != nil && m.Pod.Ready && !m.Pod.Terminating && !c.TLS.Served(m)
+	})
 }
 
 // othersReady tells that Kubernetes finds all other members ready, which asks them without certificates.

@@ -1,11 +1,13 @@
 package sim
 
 import (
+	"slices"
+	"time"
+
 	corev1 "k8s.io/api/core/v1"
 	"pgregory.net/rapid"
 
 	"github.com/quorate/quorate/internal/etcd"
-	"github.com/quorate/quorate/internal/resources"
 )
 
 // action is something that happens. Names are sentences, so that a failed schedule reads as a story.
@@ -41,43 +43,24 @@ func actionsOf(w *world, ephemeral bool) []action {
 		{"a Pod is force-deleted", func(r *rapid.T) { losePod(r, w, ephemeral, "force") }},
 		{"etcd is killed", func(r *rapid.T) { losePod(r, w, ephemeral, "kill") }},
 		{"the operator restarts", func(*rapid.T) { w.restart(0) }},
+		{"minutes pass, and an operator reconciles now and then", func(r *rapid.T) {
+			minutesPass(w, rapid.IntRange(1, 8).Draw(r, "minutes"))
+		}},
+		{"the EtcdCluster is deleted and created again", func(r *rapid.T) {
+			how := rapid.SampledFrom([]string{background, orphan}).Draw(r, "how")
+			if w.deleteCluster(how) {
+				create(w, size(r), ephemeral)
+			}
+		}},
 	}
+	list = append(list, nodeActions(w)...)
 	if w.speaksTLS() {
 		list = append(list, tlsActions(w, ephemeral)...)
 	}
 	if ephemeral {
 		return list
 	}
-	return append(list, durableActions(w)...)
-}
-
-// durableActions take more away than a cluster in its Pods could survive.
-func durableActions(w *world) []action {
-	node := func(r *rapid.T) string { return rapid.SampledFrom(w.kube.nodes).Draw(r, "node") }
-	return []action{
-		{"the user hibernates or wakes the cluster", func(r *rapid.T) {
-			w.hibernate(rapid.Bool().Draw(r, "asleep"))
-		}},
-		{"the user names another storage class, or none", func(r *rapid.T) {
-			w.moveTo(rapid.SampledFrom([]string{"", "slow", "fast"}).Draw(r, "class"))
-		}},
-		{"a node is cordoned, or opened", func(r *rapid.T) { w.cordon(node(r), rapid.Bool().Draw(r, "cordoned")) }},
-		{"a node is drained", func(r *rapid.T) { w.drain(node(r)) }},
-		{"a node loses power", func(r *rapid.T) { w.kube.powerOff(node(r)) }},
-		{"a node boots", func(r *rapid.T) { w.kube.powerOn(node(r)) }},
-		{"a node is cut off, or is connected again", func(r *rapid.T) {
-			w.partition(node(r), rapid.Bool().Draw(r, "cut off"))
-		}},
-		{"the latch is deleted", func(*rapid.T) {
-			if w.formed != 0 {
-				deleteNamed(w, "ConfigMap", resources.LatchName(clusterName))
-			}
-		}},
-		{"the EtcdCluster is deleted and created again", func(r *rapid.T) {
-			deleteFirst(w, "EtcdCluster")
-			create(w, size(r), false)
-		}},
-	}
+	return slices.Concat(list, durableActions(w), editActions(w))
 }
 
 // step lets an operator with an up-to-date cache reconcile, and a second pass.
@@ -85,6 +68,15 @@ func (w *world) step(operator int) {
 	w.operators[operator].cache.sync()
 	w.reconcile(operator)
 	w.tick()
+}
+
+// minutesPass goes on in steps of ten seconds.
+func minutesPass(w *world, minutes int) {
+	w.pace = 10 * time.Second
+	defer func() { w.pace = tickLength }()
+	for range 6 * minutes {
+		w.step(0)
+	}
 }
 
 func reconcileStale(r *rapid.T, w *world) {
@@ -99,7 +91,7 @@ func reconcileStale(r *rapid.T, w *world) {
 
 func drawFault(r *rapid.T) fault {
 	f := fault{in: rapid.IntRange(1, 12).Draw(r, "calls from now")}
-	switch rapid.IntRange(0, 4).Draw(r, "kind") {
+	switch rapid.IntRange(0, 5).Draw(r, "kind") {
 	case 0:
 		f.crash = true
 	case 1:
@@ -108,6 +100,8 @@ func drawFault(r *rapid.T) fault {
 		f.what = etcd.DropRequest
 	case 3:
 		f.what = etcd.LoseReply
+	case 4:
+		f.refusal = rapid.SampledFrom(refusals()).Draw(r, "answer")
 	default:
 		f.other = true
 	}

@@ -115,8 +115,11 @@ func (c operatorClient) write(verb string, obj client.Object, do func() error) e
 		// What the operator could know when it sent the call; what another one does meanwhile is for raft to fence.
 		c.world.checkStart(pod)
 	}
-	fault := c.world.faultAt(c.op, verb+" "+kindOf(obj)+" "+obj.GetName())
-	if fault == etcd.DropRequest {
+	fault, refusal := c.world.faultAt(c.op, verb+" "+kindOf(obj)+" "+obj.GetName())
+	switch {
+	case refusal != "":
+		return refuse(refusal, obj)
+	case fault == etcd.DropRequest:
 		return errLost
 	}
 	c.world.checkWrite(verb, obj)
@@ -145,7 +148,9 @@ func (c operatorClient) Patch(_ context.Context, obj client.Object, patch client
 	if err != nil {
 		return fmt.Errorf("encode the patch: %w", err)
 	}
-	return c.write("patch", obj, func() error { return c.world.store.patch(obj, data) })
+	return c.write("patch", obj, func() error {
+		return c.world.store.patch(obj, data, func(o client.Object) error { return c.world.store.update(o, false) })
+	})
 }
 
 func (c operatorClient) Delete(_ context.Context, obj client.Object, opts ...client.DeleteOption) error {
@@ -193,7 +198,63 @@ func (c operatorClient) Apply(_ context.Context, config runtime.ApplyConfigurati
 	return err
 }
 
+// refusals are the answers by which an API server does nothing.
+func refusals() []string {
+	return []string{"forbidden", "too many requests", "internal error", "unavailable", "conflict"}
+}
+
+func refuse(how string, obj client.Object) error {
+	r := refOf(obj)
+	switch how {
+	case "forbidden":
+		return apierrors.NewForbidden(r.resource(), r.name, errors.New("exceeded quota"))
+	case "too many requests":
+		return apierrors.NewTooManyRequests("too many requests", 1)
+	case "unavailable":
+		return apierrors.NewServiceUnavailable("etcdserver: request timed out")
+	case "conflict":
+		return apierrors.NewConflict(r.resource(), r.name, errors.New("the object has been modified"))
+	default:
+		return apierrors.NewInternalError(errors.New("etcdserver: leader changed"))
+	}
+}
+
 func (c operatorClient) Status() client.SubResourceWriter { return statusWriter{c: c} }
+
+// SubResource is "resize" of a Pod.
+func (c operatorClient) SubResource(name string) client.SubResourceClient {
+	if name != "resize" {
+		panic("subresource " + name)
+	}
+	return resizer{c: c}
+}
+
+type resizer struct {
+	client.SubResourceClient
+	c operatorClient
+}
+
+func (r resizer) Update(_ context.Context, obj client.Object, _ ...client.SubResourceUpdateOption) error {
+	return r.c.write("resize", obj, func() error { return r.resize(obj) })
+}
+
+func (r resizer) Patch(
+	_ context.Context, obj client.Object, patch client.Patch, _ ...client.SubResourcePatchOption,
+) error {
+	data, err := patch.Data(obj)
+	if err != nil {
+		return fmt.Errorf("encode the patch: %w", err)
+	}
+	return r.c.write("resize", obj, func() error { return r.c.world.store.patch(obj, data, r.resize) })
+}
+
+func (r resizer) resize(obj client.Object) error {
+	pod, isPod := obj.(*corev1.Pod)
+	if !isPod {
+		return fmt.Errorf("resize of a %s", kindOf(obj))
+	}
+	return r.c.world.store.resize(pod)
+}
 
 type statusWriter struct {
 	client.SubResourceWriter

@@ -146,7 +146,8 @@ func (w *world) activePeers(_ context.Context, q etcd.PeersQuestion) (map[uint64
 	}
 	for uid, c := range w.kube.containers {
 		s, _ := w.etcd.State(string(uid))
-		if w.kube.ips[uid] == ip && c.started && s.Running && s.MemberID == q.Member && !w.partitioned[c.node] {
+		reached := c.started && s.Running && s.MemberID == q.Member && !w.partitioned[c.node] && !w.hidden[uid]
+		if w.kube.ips[uid] == ip && reached {
 			return w.etcd.ActivePeers(string(uid), q.Suspects)
 		}
 	}

@@ -2,21 +2,18 @@ package sim
 
 import (
 	"context"
-	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/quorate/quorate/internal/etcd"
-	"github.com/quorate/quorate/internal/quorum"
 	"github.com/quorate/quorate/internal/resources"
 )
 
 // truth is the membership as etcd has it, and who really runs; quorate is false when no majority does.
 type truth struct {
 	quorate bool
-	members []quorum.Member
+	members []voter
 }
 
 // truth looks past the operator: at the processes themselves.
@@ -26,7 +23,8 @@ func (w *world) truth() truth {
 	var list []etcd.Member
 	for _, pod := range view[*corev1.Pod](w.store) {
 		state, known := w.etcd.State(string(pod.UID))
-		if !known || !state.Running || !state.Ready || w.partitioned[pod.Spec.NodeName] || w.untrusted[pod.UID] {
+		serves := known && state.Running && state.Ready && !w.discarded[state.ClusterID]
+		if !serves || w.partitioned[pod.Spec.NodeName] || w.untrusted[pod.UID] {
 			continue
 		}
 		running[state.MemberID] = true
@@ -40,9 +38,9 @@ func (w *world) truth() truth {
 		}
 	}
 	for _, m := range list {
-		t.members = append(t.members, quorum.Member{ID: m.ID, Voter: !m.Learner, Healthy: running[m.ID]})
+		t.members = append(t.members, voter{ID: m.ID, Voter: !m.Learner, Healthy: running[m.ID]})
 	}
-	t.quorate = len(list) > 0 && quorum.Project(t.members, quorum.Change{}).Allowed
+	t.quorate = quorate(t.members)
 	return t
 }
 
@@ -67,17 +65,24 @@ func (w *world) checkWrite(verb string, obj client.Object) {
 	}
 }
 
-// checkStart: a retired volume is never started again.
+// checkStart: a retired volume is never started again, nor one that holds other data than it records.
 func (w *world) checkStart(pod *corev1.Pod) {
 	claim, exists := get[*corev1.PersistentVolumeClaim](w.store, pod.Namespace, claimOf(pod))
 	if exists && claim.Annotations[resources.AnnotationRetired] != "" {
 		w.fail("Pod %s is created on the retired volume %s", pod.Name, claim.Name)
 	}
+	if exists {
+		recorded := claim.Annotations[resources.AnnotationVolumeName]
+		if bound := claim.Spec.VolumeName; recorded != "" && bound != "" && recorded != bound {
+			w.fail("Pod %s is created on the claim %s, which is bound to %s and records %s",
+				pod.Name, claim.Name, bound, recorded)
+		}
+	}
 }
 
 // checkStop: the operator never stops a running voter that the majority needs, and a listed member that runs only to
-// have it load other CAs. A single voter is stopped for that as well: there is no other way. One that
-// nobody can use any more may be stopped at any time.
+// have it load other CAs or another template. A single voter is stopped for that as well: there is no other way. One
+// that nobody can use any more may be stopped at any time.
 func (w *world) checkStop(pod *corev1.Pod) {
 	state, known := w.etcd.State(string(pod.UID))
 	t := w.truth()
@@ -92,20 +97,27 @@ func (w *world) checkStop(pod *corev1.Pod) {
 		w.checkSleep(live)
 		return
 	}
-	if !w.outdated(live) {
-		w.fail("Pod %s is deleted, although its member is listed, runs and trusts what it shall", pod.Name)
+	if !w.outdated(live) && !w.edited(live) {
+		w.fail("Pod %s is deleted, although its member is listed, runs as the spec wants and trusts what it shall", pod.Name)
 	}
 	if w.useless(live) {
 		return
 	}
-	v := quorum.Project(t.members, quorum.Change{Kind: quorum.Stop, Member: state.MemberID})
-	if !v.Allowed && v.Voters > 1 {
-		w.fail("deleting Pod %s breaks the quorum: %s", pod.Name, v.Reason)
+	after := t.stopped(state.MemberID)
+	if voters, healthy := standing(after); !quorate(after) && voters > 1 {
+		w.fail("deleting Pod %s breaks the quorum: %d of %d voters would be healthy", pod.Name, healthy, voters)
 	}
 }
 
+// edited tells that the spec asks for another template than the Pod was last given.
+func (w *world) edited(pod *corev1.Pod) bool {
+	c := w.cluster()
+	return c != nil && !resources.Compare(pod.Annotations[resources.AnnotationApplied], w.wantedTemplate(c)).None()
+}
+
 func (t truth) lists(id uint64) bool {
-	return slices.ContainsFunc(t.members, func(m quorum.Member) bool { return m.ID == id })
+	_, listed := t.find(id)
+	return listed
 }
 
 // checkVolumeDeletion: the volume of a listed member is never deleted, and none while it cannot be known.
@@ -139,23 +151,97 @@ func (w *world) checkBootstrap() {
 	}
 }
 
+// provable is the truth as far as operators can prove it: what they cannot reach gives no permission.
+func (w *world) provable() truth {
+	t := w.truth()
+	for _, pod := range view[*corev1.Pod](w.store) {
+		state, _ := w.etcd.State(string(pod.UID))
+		for i := range t.members {
+			if t.members[i].ID == state.MemberID && w.hidden[pod.UID] {
+				t.members[i].Healthy = false
+			}
+		}
+	}
+	return t
+}
+
 // checkMembership checks a change of the membership just before etcd gets it.
 func (w *world) checkMembership(call etcd.Call) {
 	w.checkKept(call)
-	t := w.truth()
-	if !t.quorate {
+	t := w.provable()
+	if !w.truth().quorate {
 		return
 	}
-	kind := quorum.None
-	switch call.Method {
-	case etcd.MethodPromote:
-		kind = quorum.Promote
-	case etcd.MethodRemove:
-		kind = quorum.Remove
+	target, listed := t.find(call.ID)
+	after := t.members
+	switch {
+	case !listed:
+		return // etcd refuses it
+	case call.Method == etcd.MethodPromote && !target.Voter:
+		after = t.promoted(call.ID)
+		if !target.Healthy {
+			w.fail("learner %x is promoted, although it is not healthy", call.ID)
+		}
+	case call.Method == etcd.MethodRemove:
+		after = t.without(call.ID)
 	}
-	v := quorum.Project(t.members, quorum.Change{Kind: kind, Member: call.ID})
-	if !v.Allowed && !strings.Contains(v.Reason, "not listed") && !strings.Contains(v.Reason, "votes already") {
-		w.fail("%s of member %x breaks the quorum: %s", call.Method, call.ID, v.Reason)
+	if voters, healthy := standing(after); !quorate(after) {
+		w.fail("%s of member %x breaks the quorum: %d of %d voters would be healthy", call.Method, call.ID, healthy, voters)
+	}
+}
+
+// checkIntent checks a change of the membership by what the operator could know when it sent it: of two operators that
+// send one at the same time, raft refuses the second.
+func (w *world) checkIntent(call etcd.Call) {
+	switch call.Method {
+	case etcd.MethodAddLearner:
+		w.checkOneLearner(w.truth())
+	case etcd.MethodRemove:
+		w.checkRetiring(call.ID)
+	default:
+	}
+}
+
+// checkOneLearner: one change of the membership at a time.
+func (w *world) checkOneLearner(t truth) {
+	for _, m := range t.members {
+		if !m.Voter {
+			w.fail("a learner is added, although learner %x is in flight", m.ID)
+		}
+	}
+}
+
+// checkRetiring: before a member is removed, its volume or Pod records it, so that whoever comes next knows what a
+// removal without an answer may have done.
+func (w *world) checkRetiring(id uint64) {
+	recorded, found := false, false
+	look := func(obj client.Object) {
+		if obj.GetAnnotations()[resources.AnnotationMemberID] == resources.FormatID(id) {
+			found = true
+			recorded = recorded || obj.GetAnnotations()[resources.AnnotationRetiring] != ""
+		}
+	}
+	for _, claim := range view[*corev1.PersistentVolumeClaim](w.store) {
+		look(claim)
+	}
+	if !found {
+		for _, pod := range view[*corev1.Pod](w.store) {
+			look(pod)
+		}
+	}
+	if found && !recorded {
+		w.fail("member %x is removed, although nothing records that it is retiring", id)
+	}
+}
+
+// checkRetired: no listed member's volume is retired.
+func (w *world) checkRetired() {
+	t := w.truth()
+	for _, claim := range view[*corev1.PersistentVolumeClaim](w.store) {
+		id, err := resources.ParseID(claim.Annotations[resources.AnnotationMemberID])
+		if err == nil && claim.Annotations[resources.AnnotationRetired] != "" && t.lists(id) {
+			w.fail("volume %s is retired, although member %x is listed", claim.Name, id)
+		}
 	}
 }
 
@@ -170,6 +256,9 @@ func (w *world) check() {
 			w.fail("the latch cannot be read: %v", err)
 			continue
 		}
+		if w.discarded[latch.ClusterID] {
+			continue
+		}
 		if latch.Formed && w.formed == 0 {
 			w.formed = latch.ClusterID
 		}
@@ -178,6 +267,7 @@ func (w *world) check() {
 		}
 	}
 	w.checkEtcd()
+	w.checkRetired()
 	w.noteLoss()
 	w.checkCertificates()
 }
@@ -187,6 +277,9 @@ func (w *world) checkEtcd() {
 		return
 	}
 	for _, v := range w.etcd.Violations() {
+		if w.discarded[v.ClusterID] {
+			continue
+		}
 		switch v.Kind {
 		case etcd.RemovedStarted, etcd.Reincarnation:
 			// The kubelet may restart a removed member until its Pod is deleted, and before the cluster has formed there is
@@ -196,7 +289,9 @@ func (w *world) checkEtcd() {
 		}
 	}
 	for _, v := range w.etcd.AckedWritesSurvive() {
-		w.fail("%s", v)
+		if !w.discarded[v.ClusterID] {
+			w.fail("%s", v)
+		}
 	}
 	after := false
 	for _, id := range w.etcd.Clusters() {

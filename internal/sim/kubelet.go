@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	"github.com/quorate/quorate/internal/etcd"
 	"github.com/quorate/quorate/internal/resources"
@@ -29,6 +30,12 @@ type container struct {
 	told      string
 	refreshAt time.Time
 	paths     certificatePaths
+	// image that it runs, or would if it could be pulled; since is when it was started.
+	image string
+	since time.Time
+	// patched counts the ticks since the Pod asks for another image or other resources, which resources are given.
+	patched   int
+	resources corev1.ResourceRequirements
 	// starting tells that etcd is about to start, and peerTrust and clientTrust are the CAs that it read then.
 	starting               bool
 	peerTrust, clientTrust string
@@ -58,6 +65,9 @@ func (k *kube) runPod(pod *corev1.Pod) {
 			if !exists {
 				return
 			}
+			if !k.usable(claim.Spec.VolumeName) {
+				return // it cannot be mounted
+			}
 			c.dir = k.disks[claim.Spec.VolumeName].dir
 		}
 		k.containers[pod.UID] = c
@@ -80,13 +90,11 @@ func (k *kube) runPod(pod *corev1.Pod) {
 		c.refreshAt = k.world.now.Add(k.resync)
 	}
 	k.refresh(pod, c)
+	k.change(pod, c)
 	state, _ := k.world.etcd.State(string(pod.UID))
 	switch {
 	case c.started && !state.Running:
-		code := int32(state.ExitCode) //nolint:gosec // at most 255
-		c.last = &corev1.ContainerStateTerminated{ExitCode: code, Message: state.Message}
-		c.started, c.wait = false, crashBackoff
-		c.restarts++
+		c.end(k.world.now, state.ExitCode, state.Message)
 	case !c.started && c.wait > 0:
 		c.wait--
 	case !c.started:
@@ -95,14 +103,30 @@ func (k *kube) runPod(pod *corev1.Pod) {
 	k.report(pod, c)
 }
 
-// start starts etcd, which exits at once without usable certificates.
+// end notes how the process ended; it is started again after a while.
+func (c *container) end(now time.Time, code int, message string) {
+	c.last = &corev1.ContainerStateTerminated{
+		ExitCode: int32(code), Message: message, FinishedAt: metav1.NewTime(now), //nolint:gosec // at most 255
+	}
+	c.started, c.wait = false, crashBackoff
+	c.restarts++
+}
+
+// start starts etcd, which exits at once without usable certificates, and on data that it cannot read.
 func (k *kube) start(pod *corev1.Pod, c *container) {
-	if err := k.load(c); err != nil {
-		c.last = &corev1.ContainerStateTerminated{ExitCode: 1, Message: err.Error()}
-		c.wait = crashBackoff
-		c.restarts++
+	c.image, c.resources = pod.Spec.Containers[0].Image, pod.Spec.Containers[0].Resources
+	if !k.pullable(c.image) {
 		return
 	}
+	if err := k.load(c); err != nil {
+		c.end(k.world.now, 1, err.Error())
+		return
+	}
+	if d := k.diskOf(pod); d != nil && d.damaged {
+		c.end(k.world.now, 2, "panic: freepages: failed to get all reachable pages")
+		return
+	}
+	c.since = k.world.now
 	c.started, c.starting = true, true
 	k.world.link()
 	k.world.etcd.Start(k.process(pod, c))
@@ -118,7 +142,7 @@ func (k *kube) process(pod *corev1.Pod, c *container) etcd.ProcessConfig {
 		ClientURL:      argument(pod, "--advertise-client-urls="),
 		InitialCluster: a[resources.AnnotationInitialCluster],
 		Existing:       a[resources.AnnotationInitialClusterState] == "existing",
-		Token:          argument(pod, "--initial-cluster-token="), Version: a[resources.AnnotationVersion], DataDir: c.dir,
+		Token:          argument(pod, "--initial-cluster-token="), Version: versionOf(c.image), DataDir: c.dir,
 	}
 }
 
@@ -148,63 +172,39 @@ func (k *kube) address(pod *corev1.Pod) string {
 // report writes the Pod's status if it changed.
 func (k *kube) report(pod *corev1.Pod, c *container) {
 	state, _ := k.world.etcd.State(string(pod.UID))
-	now := metav1.NewTime(k.world.now)
-	cs := corev1.ContainerStatus{Name: resources.EtcdContainer, RestartCount: c.restarts}
+	before := pod.DeepCopy()
+	cs := corev1.ContainerStatus{Name: resources.EtcdContainer, RestartCount: c.restarts, Image: c.image}
 	if c.last != nil {
 		cs.LastTerminationState.Terminated = c.last
 	}
 	isReady := corev1.ConditionFalse
-	if c.started && state.Running {
-		cs.State.Running = &corev1.ContainerStateRunning{StartedAt: pod.CreationTimestamp}
+	switch {
+	case c.started && state.Running:
+		cs.State.Running = &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(c.since)}
 		cs.ContainerID = fmt.Sprintf("model://%s/%d", pod.UID, c.restarts)
+		cs.Resources = c.resources.DeepCopy()
 		if state.Ready && !state.Learner && state.Leader != 0 {
 			isReady = corev1.ConditionTrue
 		}
-	} else {
+	case c.files == nil:
+		cs.State.Waiting = &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}
+	case c.image != "" && !k.pullable(c.image):
+		cs.State.Waiting = &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}
+	default:
 		cs.State.Waiting = &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}
 	}
-	before := pod.DeepCopy()
+	pod.Status.Phase, pod.Status.PodIP = corev1.PodRunning, k.ip(pod)
 	if c.files == nil {
-		cs.State.Waiting.Reason = "ContainerCreating"
-		pod.Status.Phase = corev1.PodPending
-	} else {
-		pod.Status.Phase, pod.Status.PodIP = corev1.PodRunning, k.ip(pod)
+		pod.Status.Phase, pod.Status.PodIP = corev1.PodPending, before.Status.PodIP
 	}
+	if pod.Status.StartTime == nil {
+		pod.Status.StartTime = ptr.To(metav1.NewTime(k.world.now))
+	}
+	pod.Status.ObservedGeneration = pod.Generation
 	pod.Status.ContainerStatuses = []corev1.ContainerStatus{cs}
-	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: isReady}}
+	setReady(pod, isReady, k.world.now)
+	k.reportResize(pod, c)
 	if !equal(before.Status, pod.Status) {
-		pod.Status.StartTime = &now
 		k.world.store.put(pod)
-	}
-}
-
-// powerOff ends everything on the node at once.
-func (k *kube) powerOff(node string) {
-	k.world.log("%s loses power", node)
-	k.down[node] = true
-	for _, pod := range all[*corev1.Pod](k.world.store) {
-		if pod.Spec.NodeName == node {
-			k.world.etcd.Stop(string(pod.UID))
-		}
-	}
-}
-
-// powerOn boots the node: what runs ends, containers start again, volumes are as they were; what was ephemeral stays
-// with its Pod (an emptyDir on disk survives a reboot).
-func (k *kube) powerOn(node string) {
-	k.world.log("%s boots", node)
-	delete(k.down, node)
-	for _, pod := range all[*corev1.Pod](k.world.store) {
-		c := k.containers[pod.UID]
-		if pod.Spec.NodeName != node || c == nil {
-			continue
-		}
-		k.world.etcd.Stop(string(pod.UID))
-		c.files = nil // everything is mounted anew after a boot
-		if c.started {
-			c.started, c.wait = false, 0
-			c.restarts++
-			c.last = &corev1.ContainerStateTerminated{ExitCode: 255, Message: "", FinishedAt: metav1.NewTime(k.world.now)}
-		}
 	}
 }

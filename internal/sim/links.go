@@ -167,7 +167,7 @@ func (w *world) served(_ context.Context, address string, _ *tls.Certificate) (s
 	}
 	for uid, c := range w.kube.containers {
 		s, _ := w.etcd.State(string(uid))
-		if w.kube.ips[uid] != ip || !c.started || !s.Running || w.partitioned[c.node] {
+		if w.kube.ips[uid] != ip || !c.started || !s.Running || w.partitioned[c.node] || w.hidden[uid] {
 			continue
 		}
 		shown := c.serverLeaf()

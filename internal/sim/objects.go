@@ -25,8 +25,8 @@ func set(into, from client.Object) {
 	reflect.ValueOf(into).Elem().Set(reflect.ValueOf(clone(from)).Elem())
 }
 
-// field is a field of an object's struct; nil when the kind has none of this name.
-func field(obj client.Object, name string) any {
+// part is a field of an object's struct; nil when the kind has none of this name.
+func part(obj client.Object, name string) any {
 	f := reflect.ValueOf(obj).Elem().FieldByName(name)
 	if !f.IsValid() {
 		return nil

@@ -2,7 +2,9 @@ package sim
 
 import (
 	"fmt"
+	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,7 +15,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/quorate/quorate/api/v1alpha1"
-	"github.com/quorate/quorate/internal/quorum"
 	"github.com/quorate/quorate/internal/resources"
 )
 
@@ -36,8 +37,12 @@ func schedule(r *rapid.T, seen *coverage) {
 	drawTLS(r, w)
 	create(w, size(r), ephemeral)
 	actions := actionsOf(w, ephemeral)
+	focus := focusOf(actions)
 	for range rapid.IntRange(5, 60).Draw(r, "actions") {
 		a := rapid.SampledFrom(actions).Draw(r, "action")
+		if len(focus) > 0 && rapid.Bool().Draw(r, "focus") {
+			a = rapid.SampledFrom(focus).Draw(r, "focused action")
+		}
 		w.seen.actions[a.name]++
 		a.do(r)
 		w.check()
@@ -47,6 +52,18 @@ func schedule(r *rapid.T, seen *coverage) {
 	stopOnFailure(r, w)
 	w.countSteps()
 	seen.add(w.seen)
+}
+
+// focusVariable holds a regular expression of the names of actions that are drawn every other time.
+const focusVariable = "QUORATE_SIM_FOCUS"
+
+func focusOf(actions []action) []action {
+	wanted := os.Getenv(focusVariable)
+	if wanted == "" {
+		return nil
+	}
+	names := regexp.MustCompile(wanted)
+	return slices.DeleteFunc(slices.Clone(actions), func(a action) bool { return !names.MatchString(a.name) })
 }
 
 func stopOnFailure(r *rapid.T, w *world) {
@@ -93,20 +110,6 @@ func put(w *world) {
 	}
 }
 
-// affordable tells that a majority of the members keep their Pods when this one goes.
-func (w *world) affordable(leaving *corev1.Pod) bool {
-	staying := map[uint64]bool{}
-	for _, pod := range all[*corev1.Pod](w.store) {
-		state, _ := w.etcd.State(string(pod.UID))
-		staying[state.MemberID] = pod.DeletionTimestamp == nil && pod.UID != leaving.UID
-	}
-	t := w.truth()
-	for i := range t.members {
-		t.members[i].Healthy = t.members[i].Healthy && staying[t.members[i].ID]
-	}
-	return quorum.Project(t.members, quorum.Change{}).Allowed
-}
-
 func (w *world) partition(node string, cut bool) {
 	w.log("%s cut off: %t", node, cut)
 	if cut {
@@ -117,8 +120,35 @@ func (w *world) partition(node string, cut bool) {
 	for _, pod := range all[*corev1.Pod](w.store) {
 		if pod.Spec.NodeName == node {
 			w.cutOff(pod, w.untrusted[pod.UID])
-			w.etcd.Unreachable(string(pod.UID), cut)
+			w.hide(pod, w.hidden[pod.UID])
 		}
+	}
+}
+
+// hide cuts operators off from a member that all others, and Kubernetes, still reach.
+func (w *world) hide(pod *corev1.Pod, on bool) {
+	if w.hidden[pod.UID] != on {
+		w.log("%s is hidden from operators: %t", pod.Name, on)
+	}
+	w.hidden[pod.UID] = on
+	w.etcd.Unreachable(string(pod.UID), on || w.partitioned[pod.Spec.NodeName])
+}
+
+// endMaintenance ends what people began.
+func (w *world) endMaintenance() {
+	w.pace = tickLength
+	w.pause(false)
+	w.disarm()
+	clear(w.kube.unpullable)
+	for _, pod := range all[*corev1.Pod](w.store) {
+		w.hide(pod, false)
+	}
+	for _, node := range w.kube.nodes {
+		w.kube.taintOutOfService(node, false)
+		w.kube.uncordon(node)
+	}
+	if c := w.cluster(); c.Spec.Image != nil {
+		w.editSpec("the image as it was", func(s *v1alpha1.EtcdClusterSpec) { s.Image = nil })
 	}
 }
 
@@ -127,8 +157,8 @@ func settle(w *world) {
 	w.log("the faults end")
 	w.faults = nil
 	w.hibernate(false)
+	w.endMaintenance()
 	for _, node := range w.kube.nodes {
-		w.cordon(node, false)
 		if w.kube.down[node] {
 			w.kube.powerOn(node)
 		}
@@ -193,7 +223,7 @@ func (w *world) help() bool {
 		}
 		return true
 	}
-	return false
+	return w.byHand()
 }
 
 var randomName = regexp.MustCompile(clusterName + `-trust-[0-9a-z]+`)

@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -99,9 +100,31 @@ func (s *store) update(obj client.Object, status bool) error {
 		obj.GetResourceVersion() != "" && obj.GetResourceVersion() != old.GetResourceVersion() {
 		return apierrors.NewConflict(r.resource(), r.name, fmt.Errorf("the object has been modified"))
 	}
-	if err := checkImmutable(obj, old); err != nil {
-		return err
+	if !status {
+		if err := checkImmutable(obj, old); err != nil {
+			return err
+		}
 	}
+	return s.replace(obj, status)
+}
+
+// resize changes cpu and memory of a Pod.
+func (s *store) resize(pod *corev1.Pod) error {
+	old, exists := s.objects[refOf(pod)].(*corev1.Pod)
+	if !exists {
+		return apierrors.NewNotFound(refOf(pod).resource(), pod.Name)
+	}
+	if why := mayResize(old, pod); why != "" {
+		return apierrors.NewInvalid(schema.GroupKind{Kind: "Pod"}, pod.Name, field.ErrorList{
+			field.Forbidden(field.NewPath("spec"), why),
+		})
+	}
+	return s.replace(pod, false)
+}
+
+// replace is update without what the API server validates.
+func (s *store) replace(obj client.Object, status bool) error {
+	old := s.objects[refOf(obj)]
 	merged, other := clone(obj), clone(old)
 	if status {
 		merged, other = other, merged
@@ -113,17 +136,18 @@ func (s *store) update(obj client.Object, status bool) error {
 	merged.SetCreationTimestamp(old.GetCreationTimestamp())
 	merged.SetResourceVersion(old.GetResourceVersion())
 	merged.SetGeneration(old.GetGeneration())
-	if !reflect.DeepEqual(field(merged, "Spec"), field(old, "Spec")) {
+	if !reflect.DeepEqual(part(merged, "Spec"), part(old, "Spec")) {
 		merged.SetGeneration(old.GetGeneration() + 1)
 	}
 	if !reflect.DeepEqual(merged, old) {
 		s.put(merged)
 	}
-	set(obj, s.objects[r])
+	set(obj, s.objects[refOf(obj)])
 	return nil
 }
 
-// checkImmutable refuses what the API server refuses: another type of a Secret, other data in an immutable ConfigMap.
+// checkImmutable refuses what the API server refuses: another type of a Secret, other data in an immutable ConfigMap,
+// another spec of a Pod or claim.
 func checkImmutable(obj, old client.Object) error {
 	valid := true
 	switch o := old.(type) {
@@ -133,6 +157,14 @@ func checkImmutable(obj, old client.Object) error {
 	case *corev1.ConfigMap:
 		now, _ := obj.(*corev1.ConfigMap)
 		valid = !ptr.Deref(o.Immutable, false) || ptr.Deref(now.Immutable, false) && reflect.DeepEqual(now.Data, o.Data)
+	case *corev1.Pod:
+		now, _ := obj.(*corev1.Pod)
+		valid = mayChange(o, now) == ""
+	case *corev1.PersistentVolumeClaim:
+		now, _ := obj.(*corev1.PersistentVolumeClaim)
+		spec := *now.Spec.DeepCopy()
+		spec.Resources = o.Spec.Resources
+		valid = equal(spec, o.Spec)
 	}
 	if !valid {
 		return apierrors.NewInvalid(schema.GroupKind{Kind: kindOf(old)}, old.GetName(), nil)
@@ -140,8 +172,8 @@ func checkImmutable(obj, old client.Object) error {
 	return nil
 }
 
-// patch applies a JSON merge patch to all but the status.
-func (s *store) patch(obj client.Object, data []byte) error {
+// patch applies a JSON merge patch, and writes the result by update or resize.
+func (s *store) patch(obj client.Object, data []byte, write func(client.Object) error) error {
 	r := refOf(obj)
 	old := s.objects[r]
 	if old == nil {
@@ -163,14 +195,15 @@ func (s *store) patch(obj client.Object, data []byte) error {
 	if err := json.Unmarshal(merged, result); err != nil {
 		return fmt.Errorf("decode the patched object: %w", err)
 	}
-	if err := s.update(result, false); err != nil {
+	if err := write(result); err != nil {
 		return err
 	}
 	set(obj, result)
 	return nil
 }
 
-// remove deletes as Kubernetes does: a Pod on a node ends first, a claim waits until no Pod uses it.
+// remove deletes as Kubernetes does: a Pod on a node ends first, a claim waits until no Pod uses it, a volume until its
+// claim is gone.
 func (s *store) remove(r ref, pre *metav1.Preconditions, force bool) error {
 	old := s.objects[r]
 	if old == nil {
@@ -182,7 +215,8 @@ func (s *store) remove(r ref, pre *metav1.Preconditions, force bool) error {
 	}
 	pod, isPod := old.(*corev1.Pod)
 	_, isClaim := old.(*corev1.PersistentVolumeClaim)
-	if force || !isClaim && (!isPod || pod.Spec.NodeName == "") {
+	_, isVolume := old.(*corev1.PersistentVolume)
+	if force || !isClaim && !isVolume && (!isPod || pod.Spec.NodeName == "") {
 		s.drop(r)
 		return nil
 	}

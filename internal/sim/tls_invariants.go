@@ -55,8 +55,8 @@ func (w *world) checkCertificates() {
 	w.judgeRefusals(slices.DeleteFunc(refused, func(r refusal) bool { return r.v.problem == "" }))
 }
 
-// hurried tells that no operator ran so late in the life of the client CA that its successor became due within the grace:
-// clients then get less time to load a new one.
+// hurried tells that no operator ran so late in the life of the client CA that its successor became due within the
+// grace: clients then get less time to load a new one.
 func (w *world) hurried() bool {
 	s, exists := get[*corev1.Secret](w.store, namespace, resources.AuthorityName(clusterName, state.ClientSide))
 	if !exists || len(w.outages) == 0 {
@@ -126,47 +126,6 @@ func (w *world) userVerdicts(m running) []refusal {
 		{"the user", m.pod.Name, w.verifier.judge(u.trust, served, w.now), served},
 		{m.pod.Name, "the user", w.verifier.judge(m.c.clientTrust, u.leaf, w.now), u.leaf},
 	}
-}
-
-// noteLoss notices that a CA is lost for good: its Secret cannot be read, and nothing tells any more what the Pods
-// trust. The product then asks for all Pods to be deleted, which start with a new CA.
-func (w *world) noteLoss() {
-	if !w.speaksTLS() || w.user.lost || !w.user.loaded {
-		return
-	}
-	for _, side := range []state.Side{state.PeerSide, state.ClientSide} {
-		s, exists := get[*corev1.Secret](w.store, namespace, resources.AuthorityName(clusterName, side))
-		if exists {
-			if _, err := resources.ReadAuthority(s); err == nil {
-				continue
-			}
-		}
-		if !w.anyTrustKnown() {
-			w.log("the %s CA is lost for good", side)
-			w.user.lost = true
-		}
-	}
-}
-
-func (w *world) anyTrustKnown() bool {
-	for _, pod := range view[*corev1.Pod](w.store) {
-		cm, exists := get[*corev1.ConfigMap](w.store, namespace, trustNameOf(pod))
-		if exists {
-			if _, err := resources.ParseTrust(clusterName, cm); err == nil {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func trustNameOf(pod *corev1.Pod) string {
-	for _, v := range pod.Spec.Volumes {
-		if v.ConfigMap != nil {
-			return v.ConfigMap.Name
-		}
-	}
-	return ""
 }
 
 // checkTrustDeletion: a ConfigMap that a Pod mounts stays, unless somebody damaged it.
@@ -259,7 +218,8 @@ func (w *world) unsettledAuthority(c *v1alpha1.EtcdCluster, side state.Side) str
 		return err.Error()
 	case a.Next != nil || a.Previous != nil:
 		return "it is being rotated"
-	case !a.Signer.Key || !w.now.Before(a.Signer.RenewAt) || a.Rotation != resources.CARotation(c):
+	case !a.Signer.Key || !w.now.Before(a.Signer.RenewAt),
+		resources.CARotation(c) != "" && a.Rotation != resources.CARotation(c):
 		return "it has to be rotated"
 	}
 	return ""

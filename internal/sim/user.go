@@ -46,7 +46,7 @@ func (u *user) tick() {
 			u.due = at
 		}
 	}
-	due := !u.due.IsZero() && !u.world.now.Add(tickLength).Before(u.due)
+	due := !u.due.IsZero() && !u.world.now.Add(u.world.pace).Before(u.due)
 	if cert := u.world.verifier.leaf(u.leaf); cert != nil && !u.due.IsZero() {
 		due = due || !u.world.now.Before(cert.NotBefore.Add(cert.NotAfter.Sub(cert.NotBefore)/3*2))
 	}

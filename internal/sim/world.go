@@ -35,6 +35,7 @@ type crash struct{}
 // world is everything: the API server, what runs around it, etcd, and the operators.
 type world struct {
 	now         time.Time
+	pace        time.Duration // that passes with a tick
 	store       *store
 	kube        *kube
 	etcd        *etcd.Model
@@ -44,6 +45,8 @@ type world struct {
 	// untrusted are the members whose certificates no other member accepts; cut are those and the ones on nodes that
 	// are cut off.
 	untrusted, cut map[types.UID]bool
+	// hidden are the members that operators cannot reach, although all others can.
+	hidden map[types.UID]bool
 	// outages are the times at which no operator ran, with what they leave to be mended after them.
 	outages []outage
 	// interrupted tells that something expired in an outage, and that somebody is still refused since then.
@@ -67,34 +70,12 @@ type world struct {
 	// dataLost tells that the schedule itself destroyed a majority of the data: nothing can be asked for then.
 	dataLost bool
 	formed   uint64
-	failures []string
-	trace    []string
-	seen     *coverage
-}
-
-// fault happens at the n-th call of an operator from now.
-type fault struct {
-	in   int
-	what etcd.Outcome
-	// crash kills the operator instead, before or (after set) after the call.
-	crash, after bool
-	// other lets the other operator reconcile in the middle of the call.
-	other bool
-}
-
-func (f fault) String() string {
-	switch {
-	case f.other:
-		return "the other operator reconciles in the middle of a call"
-	case f.crash && f.after:
-		return "the operator crashes after a call"
-	case f.crash:
-		return "the operator crashes before a call"
-	case f.what == etcd.LoseReply:
-		return "the reply is lost"
-	default:
-		return "the request is lost"
-	}
+	// discarded are the IDs of clusters whose data the user had deleted.
+	discarded map[uint64]bool
+	joined    int // number of nodes that joined
+	failures  []string
+	trace     []string
+	seen      *coverage
 }
 
 // operator is one process of ours: what it holds in memory is lost in a crash.
@@ -113,22 +94,15 @@ func newWorld(nodes int) *world {
 		now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), partitioned: map[string]bool{}, registry: prometheus.NewRegistry(),
 		verifier: newVerifier(), untrusted: map[types.UID]bool{}, cut: map[types.UID]bool{},
 		foreign: map[string]bool{"garbage": true}, seen: newCoverage(),
+		hidden: map[types.UID]bool{}, discarded: map[uint64]bool{}, pace: tickLength,
 	}
 	w.metrics = controllers.NewMetrics(w.registry)
 	w.store = newStore(func() time.Time { return w.now })
 	w.etcd = etcd.NewModel(etcd.ModelOptions{Now: func() time.Time { return w.now }})
 	w.etcd.Fault = w.etcdFault
 	w.user = &user{world: w}
-	w.kube = &kube{
-		world: w, down: map[string]bool{}, disks: map[string]*disk{},
-		containers: map[types.UID]*container{}, ips: map[types.UID]string{}, resync: defaultResync,
-	}
+	w.kube = newKube(w, nodes)
 	must(w.store.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}))
-	for i := range nodes {
-		name := fmt.Sprintf("node-%d", i)
-		w.kube.nodes = append(w.kube.nodes, name)
-		must(w.store.create(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}))
-	}
 	w.operators = []*operator{nil, nil}
 	w.restart(0)
 	w.restart(1)
@@ -220,9 +194,9 @@ func (w *world) countSteps() {
 	}
 }
 
-// tick lets a second pass.
+// tick lets time pass, a second unless the schedule goes faster.
 func (w *world) tick() {
-	w.now = w.now.Add(tickLength)
+	w.now = w.now.Add(w.pace)
 	w.kube.tick()
 	w.user.tick()
 	w.link()
@@ -243,71 +217,4 @@ func (w *world) fail(format string, args ...any) {
 func (w *world) cluster() *v1alpha1.EtcdCluster {
 	c, _ := get[*v1alpha1.EtcdCluster](w.store, namespace, clusterName)
 	return c
-}
-
-// faultAt spends the faults that are due at this call.
-func (w *world) faultAt(op *operator, call string) etcd.Outcome {
-	w.log("operator %d: %s", w.indexOf(op), call)
-	outcome := etcd.OK
-	var left []fault
-	due := []fault{}
-	for _, f := range w.faults {
-		if f.in--; f.in > 0 {
-			left = append(left, f)
-		} else {
-			due = append(due, f)
-		}
-	}
-	w.faults = left
-	for _, f := range due {
-		w.seen.faults[f.String()]++
-		switch {
-		case f.other:
-			w.log("meanwhile the other operator reconciles")
-			w.operators[1-w.indexOf(op)].cache.sync()
-			w.reconcile(1 - w.indexOf(op))
-		case f.crash && !f.after:
-			panic(crash{})
-		case f.crash:
-			op.dieAfter = true
-		default:
-			w.log("fault: %s", f)
-			outcome = f.what
-		}
-	}
-	return outcome
-}
-
-func (w *world) crashAfter(op *operator) {
-	if op.dieAfter {
-		op.dieAfter = false
-		panic(crash{})
-	}
-}
-
-func (w *world) indexOf(op *operator) int {
-	for i, o := range w.operators {
-		if o == op {
-			return i
-		}
-	}
-	return 0
-}
-
-// etcdFault checks and disturbs the operator's changes of the membership. Reads are not disturbed here: partitions do.
-func (w *world) etcdFault(call etcd.Call) etcd.Outcome {
-	switch call.Method {
-	case etcd.MethodAddLearner, etcd.MethodPromote, etcd.MethodRemove, etcd.MethodMoveLeader:
-	default:
-		return etcd.OK
-	}
-	op := w.operators[0]
-	for _, o := range w.operators {
-		if o.busy {
-			op = o
-		}
-	}
-	outcome := w.faultAt(op, fmt.Sprintf("%s %x%s", call.Method, call.ID, call.PeerURL))
-	w.checkMembership(call)
-	return outcome
 }
