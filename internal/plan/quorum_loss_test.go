@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/plan"
 	"github.com/quorate/quorate/internal/resources"
 	"github.com/quorate/quorate/internal/state"
@@ -44,6 +45,16 @@ func TestAMajorityOfTheVolumesIsNoLoss(t *testing.T) {
 		"two claims are being deleted, whose Pods still run": statetest.Formed(3).Crash(0, 1, 2).Lose().
 			Member(1, func(m *state.Member) { m.Volume.Terminating = true }).
 			Member(2, func(m *state.Member) { m.Volume.Terminating = true }),
+		"two nodes are not ready for long, and may come back": statetest.Formed(3).Crash(0, 1, 2).Lose().With(func(c *state.Cluster) {
+			for _, name := range []string{"node-1", "node-2"} {
+				c.Nodes[name] = state.Node{NotReadySince: statetest.Now.Add(-time.Hour), OutOfService: true}
+			}
+		}),
+		"a person asked for the replacement of a member whose volume is there": statetest.Formed(3).Crash(0, 1).Lose(2).
+			With(func(c *state.Cluster) {
+				c.Object.Annotations = map[string]string{v1alpha1.AnnotationReplaceMember: resources.FormatID(c.Members[1].ID)}
+			}),
+		"it hibernates": statetest.Formed(3).Lose(1, 2).With(func(c *state.Cluster) { c.Object.Spec.Hibernated = new(true) }),
 		"the log of the last member names it as the only voter": lostQuorum().Report(func(i *state.Inspection) {
 			i.Report.Voters = i.Report.Voters[:1]
 		}),

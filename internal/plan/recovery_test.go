@@ -39,7 +39,7 @@ func TestRecovery(t *testing.T) {
 			cluster: begun().Terminate(0).Member(0, onNode("node-0")).With(nodes("node-0")), blocked: []string{waiting},
 		},
 		"one whose node is gone is not": {
-			cluster: begun().Terminate(0).Member(0, onNode("node-0")),
+			cluster: begun().Terminate(0).Member(0, onNode("node-gone")),
 			step:    plan.DeletePod{Name: "demo-0", UID: podUID(0), Why: "the cluster is recovered", Force: true},
 			blocked: []string{waiting},
 		},
