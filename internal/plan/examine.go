@@ -84,6 +84,16 @@ func goneForGood(c *state.Cluster, m state.Member) string {
 	if l := dataGone(c, m); l.why != "" && l.at.IsZero() {
 		return l.why
 	}
+	return noNodeForLong(c, m)
+}
+
+// noNodeForLong tells that the member's Pod has waited in vain for a node to which its volume can be attached: so long
+// that an autoscaler would have added one.
+func noNodeForLong(c *state.Cluster, m state.Member) string {
+	p := m.Pod
+	if p == nil || p.Node != "" || c.Now.Sub(p.Created) < resources.RepairAfter(c.Object) {
+		return ""
+	}
 	return nodeGone(c, m).why
 }
 
@@ -190,6 +200,12 @@ func (e *examination) judge(c *state.Cluster, left []state.Member, reports map[u
 			m.Fenced = false // its log may be the newest: the user has to give it up by name
 		}
 	}
+	unplaced := slices.IndexFunc(loss.Missing, func(m state.Missing) bool { return m.NoNode })
+	if len(loss.Survivors) == 0 && unplaced >= 0 {
+		e.doubt("volume %s is there, but no node for it: bring one back, or delete the claim when it is of no use",
+			loss.Missing[unplaced].Volume)
+		return
+	}
 	if len(voters)-len(loss.Missing) >= quorum.Majority(len(voters)) {
 		return // those that are left are a majority: they only have to run
 	}
@@ -224,6 +240,7 @@ func missing(
 		if m := c.MemberByID(id); m != nil {
 			entry.Node = place(*m)
 			entry.Why = cmp.Or(entry.Why, goneForGood(c, *m))
+			entry.NoNode = noNodeForLong(c, *m) != ""
 			if m.Volume != nil {
 				entry.Volume = m.Volume.Name
 			}

@@ -171,6 +171,34 @@ func TestConsentToALoss(t *testing.T) {
 	}.run(t)
 }
 
+func TestVolumesWithoutANode(t *testing.T) {
+	waiting := func(since time.Duration, slots ...int) *statetest.Builder {
+		b := statetest.Formed(3).Crash(0, 1, 2).Lose()
+		for _, slot := range slots {
+			b.Member(slot, func(m *state.Member) {
+				m.Pod.Node, m.Pod.Created = "", statetest.Now.Add(-since)
+				m.Volume.Disk = &state.Disk{Searched: true}
+			})
+		}
+		return b
+	}
+	if s := ensureLike(plan.Next(waiting(time.Minute, 1, 2).Build()), plan.InspectVolume{}); s != nil {
+		t.Errorf("a node is given no time to come: %v", s)
+	}
+	loss := lossOf(t, waiting(time.Hour, 1, 2).Inspect(0, 4, 120))
+	if len(loss.Missing) != 2 || !loss.Missing[0].NoNode || loss.Missing[0].Volume == "" {
+		t.Errorf("the loss is %+v, want two members missing whose volumes have no node", loss)
+	}
+	if loss := plan.QuorumLoss(waiting(time.Hour, 0, 1, 2).Build()); loss != nil {
+		t.Errorf("with all volumes there %+v is told: an empty cluster would start", loss)
+	}
+	back := waiting(time.Hour, 1, 2).Inspect(0, 4, 120).Recover(loss).
+		Member(1, func(m *state.Member) { m.Volume.Disk.Hosts = []string{"node-9"} })
+	scenarios{"one that has a node again stops a recovery": {
+		cluster: back, blocked: []string{"QuorumLost: has stopped: there is a node again for the volume demo-1-"},
+	}}.run(t)
+}
+
 func TestEvidence(t *testing.T) {
 	five := statetest.Formed(5).Lose(2, 3, 4).Inspect(0, 4, 120).Inspect(1, 5, 90)
 	if loss := lossOf(t, five); loss.Chosen != five.ID(1) || len(loss.Survivors) != 2 || len(loss.Missing) != 3 {

@@ -69,6 +69,8 @@ func contradiction(c *state.Cluster, r *state.Recovery) string {
 		case m == nil:
 		case m.Probe.Answered && m.Probe.MemberID == m.ID:
 			return fmt.Sprintf("%s, which was missing, answers", m.Name)
+		case gone.NoNode && nodeGone(c, *m).why == "":
+			return fmt.Sprintf("there is a node again for the volume %s of %s, which was missing", gone.Volume, m.Name)
 		case gone.Volume == "" && m.Volume != nil && m.Volume.Vanishing() == "":
 			return fmt.Sprintf("the volume %s of %s, which was missing, is back", m.Volume.Name, m.Name)
 		}

@@ -84,6 +84,8 @@ type Missing struct {
 	Fenced bool `json:"fenced,omitempty"`
 	// Volume that is there but of no use; empty when there is none.
 	Volume string `json:"volume,omitempty"`
+	// NoNode tells that the volume is there, but no node to which it can be attached.
+	NoNode bool `json:"noNode,omitempty"`
 	// Why its data is taken for lost, as a sentence part.
 	Why string `json:"why"`
 }
