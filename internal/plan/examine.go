@@ -72,8 +72,8 @@ func remains(c *state.Cluster) (left []state.Member, suspected bool) {
 	return left, len(left) < quorum.Majority(len(c.Latch.Launched))
 }
 
-// goneForGood says why the member's data cannot come back by itself. A claim that is being deleted keeps it as long as a
-// Pod is on a node with it. What repair takes for lost after a while is not: a node that is not ready may come back.
+// goneForGood says why the member's data cannot come back by itself. A claim that is being deleted keeps it as long as
+// a Pod is on a node with it. What repair takes for lost after a while is not: a node that is not ready may come back.
 func goneForGood(c *state.Cluster, m state.Member) string {
 	if c.Held("Pod", m.Name) || c.Held("PersistentVolumeClaim", resources.VolumeName(c.Object.Name, m.Slot, m.ID)) {
 		return ""
