@@ -9,10 +9,12 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // users run the operator from a shell with any kubeconfig
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
@@ -30,7 +32,11 @@ const defaultEtcdVersion = "3.6.16"
 var version = "devel"
 
 func main() {
-	if err := run(ctrl.SetupSignalHandler(), os.Args[1:]); err != nil {
+	do, args := run, os.Args[1:]
+	if len(args) > 0 && helpers[args[0]] != nil {
+		do, args = helpers[args[0]], args[1:]
+	}
+	if err := do(ctrl.SetupSignalHandler(), args); err != nil {
 		fmt.Fprintln(os.Stderr, "quorate:", err)
 		os.Exit(1)
 	}
@@ -61,6 +67,8 @@ func parse(args []string) (options, error) {
 		"etcd version of new clusters without spec.version")
 	fs.BoolVar(&o.Nodes, "nodes", true,
 		"read nodes and PersistentVolumes, to tell a failed node from a deleted Pod and repair it; needs a ClusterRole")
+	fs.StringVar(&o.OperatorImage, "image", "",
+		"image of this operator, which reads the members' volumes when a quorum is lost; default: that of its own Pod")
 	fs.IntVar(&o.Workers, "workers", 8, "clusters that are reconciled at the same time")
 	o.log.BindFlags(fs)
 	if err := fs.Parse(args); err != nil {
@@ -87,6 +95,9 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("set up the manager: %w", err)
 	}
+	if o.OperatorImage == "" {
+		o.OperatorImage = ownImage(ctx, mgr.GetAPIReader())
+	}
 	credentials := &etcd.Credentials{}
 	pool := etcd.NewPool(etcd.PoolOptions{Credentials: credentials.Config})
 	defer pool.Close()
@@ -103,6 +114,27 @@ func run(ctx context.Context, args []string) error {
 		return fmt.Errorf("run: %w", err)
 	}
 	return nil
+}
+
+// ownImage is the image of the container that this program runs in; empty when it does not run in a Pod, or may not
+// read it. The variables come from the Pod itself (config/manager).
+func ownImage(ctx context.Context, reader client.Reader) string {
+	key := client.ObjectKey{Namespace: os.Getenv("POD_NAMESPACE"), Name: os.Getenv("POD_NAME")}
+	if key.Name == "" {
+		return ""
+	}
+	var pod corev1.Pod
+	if err := reader.Get(ctx, key, &pod); err != nil {
+		ctrl.Log.Info("The operator's own image is not known: a lost quorum can be reported, but not examined",
+			"cause", err.Error())
+		return ""
+	}
+	for _, container := range pod.Spec.Containers {
+		if container.Name == os.Getenv("CONTAINER_NAME") {
+			return container.Image
+		}
+	}
+	return ""
 }
 
 func managerOptions(o options) ctrl.Options {

@@ -43,6 +43,8 @@ type Options struct {
 	DefaultVersion string
 	// Nodes lets the operator read nodes: node failure is then taken into account.
 	Nodes bool
+	// OperatorImage is the image of this operator; empty when it is not known.
+	OperatorImage string
 	// Workers is how many clusters are reconciled at the same time.
 	Workers int
 }
@@ -82,7 +84,7 @@ func ownObjects() labels.Selector {
 func SetupWithManager(mgr ctrl.Manager, pool *etcd.Pool, credentials *etcd.Credentials, opts Options) error {
 	observer := &observe.Observer{
 		Etcd: pool, Now: time.Now, DefaultVersion: opts.DefaultVersion, Nodes: opts.Nodes, Live: mgr.GetAPIReader(),
-		Credentials: credentials, Handshake: etcd.Served, ActivePeers: etcd.ActivePeers,
+		Credentials: credentials, Handshake: etcd.Served, ActivePeers: etcd.ActivePeers, OperatorImage: opts.OperatorImage,
 		Operations: &etcd.Operations{Now: time.Now, Go: func(f func()) { go f() }, Ended: pool.Wake},
 	}
 	expect := act.NewExpectations(mgr.GetClient(), mgr.GetAPIReader(), time.Now)

@@ -34,6 +34,7 @@ func status(c *state.Cluster, d plan.Decision, o outcome) v1alpha1.EtcdClusterSt
 	s.Leader = nilWhenEmpty(c.LeaderName())
 	s.Members = members(c)
 	quorumStatus(&s, c)
+	s.QuorumLoss = quorumLossStatus(c)
 	blocked := whileWaking(c, append(append([]plan.Blocked{}, o.blocked...), d.Blocked...))
 	for _, cond := range []metav1.Condition{
 		ready(c, d, blocked), available(c), withPending(progressing(d, blocked), d.Pending), degraded(c, blocked),
@@ -176,6 +177,8 @@ func available(c *state.Cluster) metav1.Condition {
 	case unreachable(c):
 		cond.Status, cond.Reason = metav1.ConditionUnknown, v1alpha1.ReasonObservationFailed
 		cond.Message = "the Pods are ready but the operator cannot reach them: " + unhealthy(c)
+	case plan.QuorumLoss(c) != nil:
+		cond.Reason, cond.Message = v1alpha1.ReasonQuorumLost, "a majority has lost its data for ever: see status.quorumLoss"
 	default:
 		cond.Reason, cond.Message = v1alpha1.ReasonQuorumLost, "no linearizable read succeeded: "+unhealthy(c)
 	}

@@ -22,6 +22,7 @@ const (
 	ReasonSingleMember        = "SingleMember"
 	ReasonQuorate             = "Quorate"
 	ReasonQuorumLost          = "QuorumLost"
+	ReasonRecovering          = "Recovering"
 	ReasonAllMembersHealthy   = "AllMembersHealthy"
 	ReasonMemberUnhealthy     = "MemberUnhealthy"
 	ReasonAlarm               = "Alarm"

@@ -114,6 +114,10 @@ type EtcdClusterSpec struct {
 	// +optional
 	Maintenance *MaintenanceSpec `json:"maintenance,omitempty"`
 
+	// recovery is the consent to recover from a quorum that is lost for ever, as status.quorumLoss describes it.
+	// +optional
+	Recovery *RecoverySpec `json:"recovery,omitempty"`
+
 	// paused stops all changes to the cluster; the status is still reported.
 	// +optional
 	Paused *bool `json:"paused,omitempty"`

@@ -53,6 +53,10 @@ type EtcdClusterStatus struct {
 	// +optional
 	Quorum *QuorumStatus `json:"quorum,omitempty"`
 
+	// quorumLoss is set when a majority of the voters has lost its data for ever.
+	// +optional
+	QuorumLoss *QuorumLossStatus `json:"quorumLoss,omitempty"`
+
 	// tls tells how the certificates stand; not set in mode Disabled.
 	// +optional
 	TLS *TLSStatus `json:"tls,omitempty"`

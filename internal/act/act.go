@@ -60,6 +60,9 @@ func (e *Executor) Do(ctx context.Context, c *state.Cluster, step plan.Step) err
 		return e.resizeVolumes(ctx, w, s)
 	case plan.Defragment, plan.Compact:
 		return e.maintain(ctx, c, step)
+	case plan.InspectVolume, plan.DeleteHelper, plan.BeginRecovery, plan.Salvage, plan.RecordSalvaged, plan.SwitchCluster,
+		plan.KeepFormerVolumes, plan.FinishRecovery:
+		return e.recovery(ctx, w, c, step)
 	case plan.ApplyServices:
 		return applyServices(ctx, w, s)
 	case plan.ApplyDisruptionBudget:

@@ -25,7 +25,7 @@ func setAuthority(ctx context.Context, w *writer, c *state.Cluster, s plan.SetAu
 	if err != nil {
 		return err
 	}
-	made := s.Change == plan.CreateAuthority || s.Change == plan.RestoreAuthority
+	made := s.Change == plan.CreateAuthority || s.Change == plan.RestoreAuthority || s.Change == plan.ReplaceAuthority
 	if made && seen != nil && bundleOf(seen) != c.TLS.Authority(s.Side).Bundle {
 		// Invariant: one that can be read is never replaced unseen. Another operator made it since it was observed, and a
 		// second one would cut the members off from one another.
@@ -36,6 +36,8 @@ func setAuthority(ctx context.Context, w *writer, c *state.Cluster, s plan.SetAu
 	case plan.CreateAuthority:
 		now.Signer, err = newAuthority(ctx, w, c, s.Side)
 		now.Rotation = resources.CARotation(w.cluster)
+	case plan.ReplaceAuthority:
+		now, err = replaced(ctx, w, c, s.Side)
 	case plan.RestoreAuthority:
 		now, err = restored(ctx, w, c, s.Side)
 	default:
@@ -50,6 +52,17 @@ func setAuthority(ctx context.Context, w *writer, c *state.Cluster, s plan.SetAu
 		return fmt.Errorf("the %s CA: %w", s.Side, err)
 	}
 	return w.putSecret(ctx, seen, desired)
+}
+
+// replaced is an authority from scratch. Invariant: a recovery is under way, whose rule has seen that no Pod is left
+// that trusts the former one.
+func replaced(ctx context.Context, w *writer, c *state.Cluster, side state.Side) (resources.Authority, error) {
+	r := c.Underway()
+	if r == nil {
+		return resources.Authority{}, fmt.Errorf("no recovery is under way: %w", errChanged)
+	}
+	signer, err := newAuthority(ctx, w, c, side)
+	return resources.Authority{Signer: signer, Rotation: resources.CARotation(w.cluster), Recovery: r.Loss.ID}, err
 }
 
 // bundleOf is the hash of what the recorded authority trusts; empty for one that cannot be read.

@@ -14,6 +14,7 @@ import (
 // quorum the latch is; else the volumes that are not retired (or, with ephemeral storage, the Pods) are.
 func join(c *state.Cluster, o objects, a answers) {
 	c.Etcd = a.etcd
+	o = recovered(c, o)
 	o = ofLineage(c, o)
 	switch {
 	case c.Latch == nil:

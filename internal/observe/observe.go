@@ -35,6 +35,8 @@ type Observer struct {
 	// Nodes tells that the operator may read nodes and PersistentVolumes; without, their failure is not taken into
 	// account.
 	Nodes bool
+	// OperatorImage is the image of this operator; empty when it is not known.
+	OperatorImage string
 	// Credentials take the operator's certificates, for the etcd clients.
 	Credentials *etcd.Credentials
 	// Handshake tells the fingerprint of the certificate that is served at an address; see etcd.Served.
@@ -54,7 +56,9 @@ type Observer struct {
 func (o *Observer) Observe(
 	ctx context.Context, reader client.Reader, obj *v1alpha1.EtcdCluster,
 ) (*state.Cluster, error) {
-	c := &state.Cluster{Now: o.Now(), Object: obj, DefaultVersion: o.DefaultVersion}
+	c := &state.Cluster{
+		Now: o.Now(), Object: obj, DefaultVersion: o.DefaultVersion, OperatorImage: o.OperatorImage,
+	}
 	objects, err := o.read(ctx, reader, c)
 	if err != nil {
 		return nil, err
@@ -88,6 +92,8 @@ func (o *Observer) Observe(
 type objects struct {
 	pods    []state.Pod
 	volumes []state.Volume
+	// salvages by the name of the Pod.
+	salvages map[string]state.Salvage
 }
 
 func (o *Observer) read(ctx context.Context, reader client.Reader, c *state.Cluster) (objects, error) {
@@ -100,7 +106,9 @@ func (o *Observer) read(ctx context.Context, reader client.Reader, c *state.Clus
 		return found, fmt.Errorf("list the Pods: %w", err)
 	}
 	for i := range pods.Items {
-		takePod(c, &pods.Items[i], &found)
+		if !takeHelper(c, &pods.Items[i], &found) {
+			takePod(c, &pods.Items[i], &found)
+		}
 	}
 	var claims corev1.PersistentVolumeClaimList
 	if err := reader.List(ctx, &claims, in...); err != nil {
@@ -110,6 +118,9 @@ func (o *Observer) read(ctx context.Context, reader client.Reader, c *state.Clus
 		takeVolume(c, &claims.Items[i], &found)
 	}
 	if err := readLatch(ctx, reader, c); err != nil {
+		return found, err
+	}
+	if err := readRecoveries(ctx, reader, c, in); err != nil {
 		return found, err
 	}
 	if err := readPeerService(ctx, reader, c); err != nil {

@@ -70,15 +70,17 @@ func TestQuorumLost(t *testing.T) {
 		},
 		"all ephemeral members lost is a loss, and never a new bootstrap": {
 			cluster: statetest.Ephemeral(3).NoPod(0, 1, 2).Unlisted(),
-			blocked: []string{"QuorumLost: no member is left and no volume: the data is lost"},
+			blocked: []string{"QuorumLost: the quorum is lost for ever",
+				"QuorumLost: no member is left and no volume: the data is lost"},
 		},
 		"two of three ephemeral members lost wait for a person": {
 			cluster: statetest.Ephemeral(3).NoPod(1, 2).Unlisted(),
-			blocked: []string{"QuorumLost: no majority serves", "StartingMember: waiting for demo-0"},
+			blocked: []string{"QuorumLost: the data of demo-0 is in its Pod", "QuorumLost: no majority serves",
+				"StartingMember: waiting for demo-0"},
 		},
-		"a volume cluster that lost everything tells that the latch has to go too": {
+		"a volume cluster that lost everything tells how to start empty": {
 			cluster: statetest.Formed(3).NoPod(0, 1, 2).NoVolume(0, 1, 2).Unlisted(),
-			blocked: []string{"QuorumLost: demo-latch"},
+			blocked: []string{"QuorumLost: spec.recovery.quorumLossID: ", "QuorumLost: the data is lost"},
 		},
 		"volumes that cannot be read are no loss of data": {
 			cluster: statetest.Formed(3).NoPod(0, 1, 2).NoVolume(0, 1, 2).Unlisted().With(func(c *state.Cluster) {

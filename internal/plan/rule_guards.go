@@ -175,9 +175,8 @@ func quorumLost(w *walk) {
 	case len(w.c.Members) == 0 && len(w.c.Leftovers.Foreign) > 0:
 		w.block(everything, v1alpha1.ReasonQuorumLost, "no member is left whose Pod or volume can be used")
 	case len(w.c.Members) == 0:
-		w.block(everything, v1alpha1.ReasonQuorumLost, "no member is left and no volume: the data is lost. "+
-			"To start empty, delete the EtcdCluster and the ConfigMap "+resources.LatchName(w.c.Object.Name)+
-			", and create it again")
+		// How to start empty is what the rule about quorum loss tells.
+		w.block(membership|cleanup, v1alpha1.ReasonQuorumLost, "no member is left and no volume: the data is lost")
 	case w.c.Etcd.Serving && !w.c.Etcd.Listed:
 		w.block(0, v1alpha1.ReasonObservationFailed, "etcd serves but its member list cannot be read: "+w.c.Etcd.Err)
 	case w.c.Etcd.Serving:

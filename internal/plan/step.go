@@ -289,7 +289,9 @@ func (DeleteVolume) step()          {}
 func Irreversible(s Step) bool {
 	switch s := s.(type) {
 	case SetAuthority:
-		return s.Change == SwitchAuthority || s.Change == FinishRotation
+		return s.Change == SwitchAuthority || s.Change == FinishRotation || s.Change == ReplaceAuthority
+	case BeginRecovery, Salvage, SwitchCluster:
+		return true
 	case CreateLatch, RestartBootstrap, RestoreLatch, RemoveMember, DeleteVolume, DeletePod, RecordRetired, DisarmAlarm,
 		Defragment, Compact, PatchPod, EnableDowngrade, CancelDowngrade:
 		return true

@@ -27,6 +27,8 @@ const (
 const (
 	annotationSince    = "quorate.dev/since"
 	annotationRotation = "quorate.dev/ca-rotation"
+	// annotationRecovery is the loss after which the authority was made from scratch.
+	annotationRecovery = "quorate.dev/quorum-loss"
 )
 
 // BelongsToOther is the problem of an object of the cluster's name that somebody else controls.
@@ -40,6 +42,8 @@ type Authority struct {
 	Previous     pki.Bundle
 	Since        time.Time
 	Rotation     string
+	// Recovery is the ID of the quorum loss after which it was made from scratch; empty when there was none.
+	Recovery string
 }
 
 // Bundle is all that the authority's side trusts.
@@ -69,6 +73,9 @@ func AuthoritySecret(c *v1alpha1.EtcdCluster, side state.Side, a Authority) (*co
 	if a.Rotation != "" {
 		s.Annotations[annotationRotation] = a.Rotation
 	}
+	if a.Recovery != "" {
+		s.Annotations[annotationRecovery] = a.Recovery
+	}
 	s.Data = map[string][]byte{keyCA: bundle.PEM()}
 	for key, value := range map[string][]byte{
 		corev1.TLSCertKey: a.Signer.Cert, corev1.TLSPrivateKeyKey: a.Signer.Key,
@@ -87,6 +94,7 @@ func ReadAuthority(s *corev1.Secret) (Authority, error) {
 		Signer:   pki.Pair{Cert: s.Data[corev1.TLSCertKey], Key: s.Data[corev1.TLSPrivateKeyKey]},
 		Next:     pki.Pair{Cert: s.Data[keyNextCert], Key: s.Data[keyNextKey]},
 		Rotation: s.Annotations[annotationRotation],
+		Recovery: s.Annotations[annotationRecovery],
 	}
 	since, err := time.Parse(time.RFC3339, s.Annotations[annotationSince])
 	if err != nil {
@@ -140,7 +148,7 @@ func ParseAuthority(s *corev1.Secret) (state.Authority, error) {
 	if err != nil {
 		return state.Authority{}, err
 	}
-	out := state.Authority{Exists: true, Recorded: true, Since: a.Since, Rotation: a.Rotation}
+	out := state.Authority{Exists: true, Recorded: true, Since: a.Since, Rotation: a.Rotation, Recovery: a.Recovery}
 	signer, err := caState(a.Signer)
 	if err != nil {
 		return state.Authority{}, err

@@ -46,6 +46,11 @@ const (
 	ComponentCertificate      = "certificate"
 	ComponentTrust            = "trust"
 	ComponentNetworkPolicy    = "network-policy"
+	// ComponentInspection and ComponentSalvage are Pods that read the members' volumes after a quorum was lost, and
+	// ComponentRecovery are the records of recoveries.
+	ComponentInspection = "inspection"
+	ComponentSalvage    = "salvage"
+	ComponentRecovery   = "recovery"
 	// ComponentSource are Secrets from which certificates are taken.
 	ComponentSource = "certificate-source"
 )

@@ -35,6 +35,12 @@ type Cluster struct {
 	MemberServices []int
 	// PeerService is the headless Service of the peers; nil until Kubernetes has it.
 	PeerService *PeerService
+	// Inspections are the Pods that read what is left on the members' volumes after a quorum was lost.
+	Inspections []Inspection
+	// Recoveries are the records of consents to recover from a lost quorum.
+	Recoveries []*Recovery
+	// OperatorImage is the image of this operator, which inspections run; empty when it is not known.
+	OperatorImage string
 	// TLS is what is known of the certificates; nil when the cluster speaks plain text.
 	TLS *TLS
 	// Disruption is the PodDisruptionBudget; nil when there is none.

@@ -78,6 +78,8 @@ type Authority struct {
 	Since time.Time
 	// Rotation is the spec.tls.caRotation that was honoured last.
 	Rotation string
+	// Recovery is the ID of the quorum loss after which it was made from scratch; empty when there was none.
+	Recovery string
 }
 
 // CA is a certificate authority: one certificate, or several that its owner gives together.

@@ -130,6 +130,11 @@ func refusedSpecs() []specCase {
 		{"an image with a digest", `{image: {repository: "gcr.io/etcd@sha256:0"}}`, wantImageName},
 		{"a digest that is too short", `{image: {digest: "sha256:abc"}}`, "at least 71"},
 		{"a digest of another kind", `{image: {digest: "sha512:` + strings.Repeat("0", 64) + `"}}`, wantDigest},
+		{"a consent to no loss", `{recovery: {confirmMissing: [demo-1]}}`, "quorumLossID"},
+		{"a consent to something that is no ID", `{recovery: {quorumLossID: yes-do-it-now-00}}`,
+			"quorumLossID must be copied from status.quorumLoss.id"},
+		{"a member confirmed twice", `{recovery: {quorumLossID: 0123456789abcdef, confirmMissing: [demo-1, demo-1]}}`,
+			"Duplicate value"},
 		{"an unknown pull policy",
 			`{image: {pullPolicy: Sometimes}}`, `supported values: "Always", "IfNotPresent", "Never"`},
 	}

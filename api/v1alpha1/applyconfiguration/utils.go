@@ -46,6 +46,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.MaintenanceWindowApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("MemberStatus"):
 		return &apiv1alpha1.MemberStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("MissingStatus"):
+		return &apiv1alpha1.MissingStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("NetworkPolicySpec"):
 		return &apiv1alpha1.NetworkPolicySpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PodMetadata"):
@@ -56,14 +58,20 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.PodTemplateApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PullSecret"):
 		return &apiv1alpha1.PullSecretApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("QuorumLossStatus"):
+		return &apiv1alpha1.QuorumLossStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("QuorumStatus"):
 		return &apiv1alpha1.QuorumStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("RecoverySpec"):
+		return &apiv1alpha1.RecoverySpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RepairSpec"):
 		return &apiv1alpha1.RepairSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SecretsTLS"):
 		return &apiv1alpha1.SecretsTLSApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("StorageSpec"):
 		return &apiv1alpha1.StorageSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("SurvivorStatus"):
+		return &apiv1alpha1.SurvivorStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TLSSpec"):
 		return &apiv1alpha1.TLSSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TLSStatus"):

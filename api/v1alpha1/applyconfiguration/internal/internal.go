@@ -135,6 +135,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: podTemplate
       type:
         namedType: com.github.quorate.quorate.api.v1alpha1.PodTemplate
+    - name: recovery
+      type:
+        namedType: com.github.quorate.quorate.api.v1alpha1.RecoverySpec
     - name: repair
       type:
         namedType: com.github.quorate.quorate.api.v1alpha1.RepairSpec
@@ -192,6 +195,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: quorum
       type:
         namedType: com.github.quorate.quorate.api.v1alpha1.QuorumStatus
+    - name: quorumLoss
+      type:
+        namedType: com.github.quorate.quorate.api.v1alpha1.QuorumLossStatus
     - name: readyReplicas
       type:
         scalar: numeric
@@ -332,6 +338,24 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: volume
       type:
         scalar: string
+- name: com.github.quorate.quorate.api.v1alpha1.MissingStatus
+  map:
+    fields:
+    - name: fenced
+      type:
+        scalar: boolean
+    - name: memberID
+      type:
+        scalar: string
+    - name: name
+      type:
+        scalar: string
+    - name: node
+      type:
+        scalar: string
+    - name: reason
+      type:
+        scalar: string
 - name: com.github.quorate.quorate.api.v1alpha1.NetworkPolicySpec
   map:
     fields:
@@ -416,6 +440,43 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: name
       type:
         scalar: string
+- name: com.github.quorate.quorate.api.v1alpha1.QuorumLossStatus
+  map:
+    fields:
+    - name: chosen
+      type:
+        scalar: string
+    - name: id
+      type:
+        scalar: string
+    - name: mayBeLost
+      type:
+        scalar: string
+    - name: missing
+      type:
+        list:
+          elementType:
+            namedType: com.github.quorate.quorate.api.v1alpha1.MissingStatus
+          elementRelationship: associative
+          keys:
+          - name
+    - name: plan
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: recovering
+      type:
+        scalar: boolean
+    - name: survivors
+      type:
+        list:
+          elementType:
+            namedType: com.github.quorate.quorate.api.v1alpha1.SurvivorStatus
+          elementRelationship: associative
+          keys:
+          - name
 - name: com.github.quorate.quorate.api.v1alpha1.QuorumStatus
   map:
     fields:
@@ -436,6 +497,18 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: numeric
 - name: com.github.quorate.quorate.api.v1alpha1.ReclaimPolicy
   scalar: string
+- name: com.github.quorate.quorate.api.v1alpha1.RecoverySpec
+  map:
+    fields:
+    - name: confirmMissing
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: quorumLossID
+      type:
+        scalar: string
 - name: com.github.quorate.quorate.api.v1alpha1.RepairMode
   scalar: string
 - name: com.github.quorate.quorate.api.v1alpha1.RepairSpec
@@ -475,6 +548,27 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
     - name: storageClassName
+      type:
+        scalar: string
+- name: com.github.quorate.quorate.api.v1alpha1.SurvivorStatus
+  map:
+    fields:
+    - name: committed
+      type:
+        scalar: numeric
+    - name: index
+      type:
+        scalar: numeric
+    - name: memberID
+      type:
+        scalar: string
+    - name: name
+      type:
+        scalar: string
+    - name: term
+      type:
+        scalar: numeric
+    - name: volume
       type:
         scalar: string
 - name: com.github.quorate.quorate.api.v1alpha1.TLSMode

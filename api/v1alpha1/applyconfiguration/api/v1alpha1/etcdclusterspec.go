@@ -33,6 +33,8 @@ type EtcdClusterSpecApplyConfiguration struct {
 	Repair *RepairSpecApplyConfiguration `json:"repair,omitempty"`
 	// maintenance says how the members' databases are kept small.
 	Maintenance *MaintenanceSpecApplyConfiguration `json:"maintenance,omitempty"`
+	// recovery is the consent to recover from a quorum that is lost for ever, as status.quorumLoss describes it.
+	Recovery *RecoverySpecApplyConfiguration `json:"recovery,omitempty"`
 	// paused stops all changes to the cluster; the status is still reported.
 	Paused *bool `json:"paused,omitempty"`
 	// hibernated stops the member Pods and keeps the volumes, the Services and the certificates. When it is false or
@@ -139,6 +141,14 @@ func (b *EtcdClusterSpecApplyConfiguration) WithRepair(value *RepairSpecApplyCon
 // If called multiple times, the Maintenance field is set to the value of the last call.
 func (b *EtcdClusterSpecApplyConfiguration) WithMaintenance(value *MaintenanceSpecApplyConfiguration) *EtcdClusterSpecApplyConfiguration {
 	b.Maintenance = value
+	return b
+}
+
+// WithRecovery sets the Recovery field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Recovery field is set to the value of the last call.
+func (b *EtcdClusterSpecApplyConfiguration) WithRecovery(value *RecoverySpecApplyConfiguration) *EtcdClusterSpecApplyConfiguration {
+	b.Recovery = value
 	return b
 }
 

@@ -31,6 +31,8 @@ type EtcdClusterStatusApplyConfiguration struct {
 	Endpoints []string `json:"endpoints,omitempty"`
 	// quorum tells how far the cluster is from losing its majority.
 	Quorum *QuorumStatusApplyConfiguration `json:"quorum,omitempty"`
+	// quorumLoss is set when a majority of the voters has lost its data for ever.
+	QuorumLoss *QuorumLossStatusApplyConfiguration `json:"quorumLoss,omitempty"`
 	// tls tells how the certificates stand; not set in mode Disabled.
 	TLS *TLSStatusApplyConfiguration `json:"tls,omitempty"`
 	// members are the members that etcd lists, and those that are being started.
@@ -127,6 +129,14 @@ func (b *EtcdClusterStatusApplyConfiguration) WithEndpoints(values ...string) *E
 // If called multiple times, the Quorum field is set to the value of the last call.
 func (b *EtcdClusterStatusApplyConfiguration) WithQuorum(value *QuorumStatusApplyConfiguration) *EtcdClusterStatusApplyConfiguration {
 	b.Quorum = value
+	return b
+}
+
+// WithQuorumLoss sets the QuorumLoss field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the QuorumLoss field is set to the value of the last call.
+func (b *EtcdClusterStatusApplyConfiguration) WithQuorumLoss(value *QuorumLossStatusApplyConfiguration) *EtcdClusterStatusApplyConfiguration {
+	b.QuorumLoss = value
 	return b
 }
 

@@ -1,0 +1,66 @@
+package observe
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/quorate/quorate/api/v1alpha1"
+	"github.com/quorate/quorate/internal/resources"
+	"github.com/quorate/quorate/internal/state"
+)
+
+func TestVolumesOfARecoveryBelongToIt(t *testing.T) {
+	volumes := []state.Volume{
+		{Name: "lost", Token: "lost-1", Generation: 1, Started: true},
+		{Name: "lost and kept", Token: "lost-1", Generation: 1, Retired: true},
+		{Name: "new", Token: "new-2", Generation: 2},
+		{Name: "strange", Token: "strange-1", Generation: 1},
+	}
+	tests := map[string]struct {
+		latch            *state.Latch
+		members, foreign int
+		volume           string
+		former           int
+	}{
+		"before the new cluster takes the lost one's place its volume is no member's": {
+			latch: &state.Latch{Token: "lost-1", Generation: 1, Formed: true}, members: 1, foreign: 1, volume: "new",
+		},
+		"after it the lost one's are no members', until they are marked": {
+			latch: &state.Latch{Token: "new-2", Generation: 2, Formed: true}, members: 1, foreign: 1, former: 1,
+		},
+		"without a latch nothing tells": {members: 1},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := &state.Cluster{Object: &v1alpha1.EtcdCluster{}, Latch: test.latch, Recoveries: []*state.Recovery{
+				{From: "lost-1", To: "new-2", Loss: state.QuorumLoss{ID: "1"}},
+			}}
+			join(c, objects{volumes: volumes}, answers{})
+			r := c.Recoveries[0]
+			got := ""
+			if r.Volume != nil {
+				got = r.Volume.Name
+			}
+			if len(c.Members) != test.members || len(c.Leftovers.Foreign) != test.foreign || got != test.volume ||
+				len(r.Former) != test.former {
+				t.Errorf("%d members, foreign %v, the volume %q, former %v; want %d, %d, %q, %d", len(c.Members),
+					c.Leftovers.Foreign, got, r.Former, test.members, test.foreign, test.volume, test.former)
+			}
+		})
+	}
+}
+
+func TestAPodThatSalvagesForNobodyIsReported(t *testing.T) {
+	name := resources.SalvageName("", "1")
+	c := &state.Cluster{Object: &v1alpha1.EtcdCluster{}, Latch: &state.Latch{Token: "lost-1"}, Recoveries: []*state.Recovery{
+		{From: "lost-1", To: "new-2", Loss: state.QuorumLoss{ID: "1"}},
+	}}
+	join(c, objects{salvages: map[string]state.Salvage{name: {Pod: name}, "other": {Pod: "other"}}}, answers{})
+	if c.Recoveries[0].Salvage == nil || c.Recoveries[0].Salvage.Pod != name {
+		t.Errorf("the salvage of the recovery is %v, want %s", c.Recoveries[0].Salvage, name)
+	}
+	is := func(o state.ForeignObject) bool { return o.Kind == "Pod" && o.Name == "other" && o.Problem != "" }
+	if !slices.ContainsFunc(c.Leftovers.Foreign, is) || len(c.Leftovers.Foreign) != 1 {
+		t.Errorf("foreign %v, want the other Pod", c.Leftovers.Foreign)
+	}
+}

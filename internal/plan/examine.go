@@ -1,0 +1,294 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/quorate/quorate/internal/quorum"
+	"github.com/quorate/quorate/internal/resources"
+	"github.com/quorate/quorate/internal/state"
+)
+
+// settleTime is how long a member's etcd may run without serving before its volume is read: a cluster that merely
+// starts again serves by then (or its next restart shows a reason).
+const settleTime = 30 * time.Second
+
+// examination is what is known of a quorum that may be lost for ever.
+type examination struct {
+	// loss is proven; nil otherwise.
+	loss *state.QuorumLoss
+	// unknown tells what has to be known before it can be.
+	unknown []string
+	// inspect are volumes to be read, stale the Pods of inspections whose report does not count any more.
+	inspect []InspectVolume
+	stale   []string
+	wake    time.Duration
+}
+
+func (e *examination) doubt(format string, args ...any) {
+	e.unknown = append(e.unknown, fmt.Sprintf(format, args...))
+}
+
+// examine finds out whether so many voters have lost their data that the rest is no majority. How many voters there
+// are is taken from the log of the newest survivor; the latch, which records every member that ever had a volume, only
+// tells when to look.
+func examine(c *state.Cluster) examination {
+	var e examination
+	left, suspected := remains(c)
+	if !suspected {
+		return e
+	}
+	if len(c.Leftovers.Foreign) > 0 {
+		return e // one of them may hold data; the rule about ownership names them
+	}
+	reports := map[uint64]state.DataReport{}
+	for _, m := range left {
+		if r, found := e.reportOf(c, m); found {
+			reports[m.ID] = r
+		}
+	}
+	if len(e.unknown) == 0 {
+		e.judge(c, left, reports)
+	}
+	return e
+}
+
+// remains are the members whose data is there, and whether they may be too few for ever.
+func remains(c *state.Cluster) (left []state.Member, suspected bool) {
+	if !c.Formed() || c.Hibernated() || c.Etcd.Serving || c.Etcd.Listed || len(c.Latch.Launched) == 0 {
+		return nil, false
+	}
+	for _, m := range c.Members {
+		if m.Health == state.Unknown {
+			return nil, false // it may well serve: the operator itself may be cut off
+		}
+		if goneForGood(c, m) == "" {
+			left = append(left, m)
+		}
+	}
+	return left, len(left) < quorum.Majority(len(c.Latch.Launched))
+}
+
+// goneForGood says why the member's data cannot come back by itself. A claim that is being deleted keeps it as long as
+// a Pod is on a node with it. What repair takes for lost after a while is not: a node that is not ready may come back.
+func goneForGood(c *state.Cluster, m state.Member) string {
+	if c.Held("Pod", m.Name) || c.Held("PersistentVolumeClaim", resources.VolumeName(c.Object.Name, m.Slot, m.ID)) {
+		return ""
+	}
+	if m.Wiped() {
+		return "its data was wiped and it refuses to start empty"
+	}
+	if l := dataGone(c, m); l.why != "" && l.at.IsZero() {
+		return l.why
+	}
+	return noNodeForLong(c, m)
+}
+
+// noNodeForLong tells that the member's Pod has waited in vain for a node to which its volume can be attached: so long
+// that an autoscaler would have added one.
+func noNodeForLong(c *state.Cluster, m state.Member) string {
+	p := m.Pod
+	if p == nil || p.Node != "" || c.Now.Sub(p.Created) < resources.RepairAfter(c.Object) {
+		return ""
+	}
+	return nodeGone(c, m).why
+}
+
+// reportOf is what the inspection of the member's volume told. Without one that counts, it asks for it.
+func (e *examination) reportOf(c *state.Cluster, m state.Member) (state.DataReport, bool) {
+	if c.Ephemeral() {
+		e.doubt("the data of %s is in its Pod: save it with etcdctl snapshot save, or bring the others back; when it is of "+
+			"no use, delete the Pod", m.Name)
+		return state.DataReport{}, false
+	}
+	name := resources.InspectionName(m.Volume.Name)
+	at := slices.IndexFunc(c.Inspections, func(i state.Inspection) bool { return i.Pod == name })
+	if at >= 0 && c.Inspections[at].VolumeUID == m.Volume.UID && !outrun(m, c.Inspections[at]) &&
+		!mended(c, m, c.Inspections[at]) {
+		if i := c.Inspections[at]; i.Report == nil || i.Terminating {
+			e.doubt("its volume %s is being read: %s", m.Volume.Name, cmp.Or(i.Waiting, "Pod "+i.Pod+" runs"))
+			return state.DataReport{}, false
+		}
+		return *c.Inspections[at].Report, true
+	}
+	switch p := m.Pod; {
+	case at >= 0:
+		e.stale = append(e.stale, name)
+		e.doubt("volume %s is to be read again", m.Volume.Name)
+	case c.OperatorImage == "":
+		e.doubt("volume %s cannot be read, because the operator does not know its own image: set its flag --image",
+			m.Volume.Name)
+	case p == nil && obstacle(c, m) == "":
+		e.doubt("%s is started first", m.Name)
+	case p != nil && p.Terminating:
+		e.doubt("the Pod of %s is being deleted", m.Name)
+	case p != nil && p.Running && p.RunningFor < settleTime:
+		e.wake = max(settleTime-p.RunningFor, e.wake)
+		e.doubt("%s was started %s ago at most", m.Name, settleTime)
+	default:
+		e.inspect = append(e.inspect, InspectVolume{
+			Volume: m.Volume.Name, VolumeUID: m.Volume.UID, Node: inspectionNode(c, m),
+		})
+		e.doubt("volume %s is read", m.Volume.Name)
+	}
+	return state.DataReport{}, false
+}
+
+// outrun tells that the member's etcd was started after the inspection, and has run long enough to have done something.
+func outrun(m state.Member, i state.Inspection) bool {
+	p := m.Pod
+	return p != nil && p.Running && p.RunningFor >= settleTime && !i.At.IsZero() && p.RunningSince.After(i.At)
+}
+
+// mended tells that an inspection that tells nothing was made with another image, or for another place, than is wanted.
+func mended(c *state.Cluster, m state.Member, i state.Inspection) bool {
+	wanted := resources.InspectionPod(c.Object, c.OperatorImage, m.Volume.Name, m.Volume.UID, inspectionNode(c, m))
+	return i.Report == nil && i.Spec != resources.HelperSpec(wanted)
+}
+
+// inspectionNode is where the volume is in use, or may be: a volume is attached to one node at a time.
+func inspectionNode(c *state.Cluster, m state.Member) string {
+	if m.Pod != nil && m.Pod.Node != "" {
+		return m.Pod.Node
+	}
+	return pin(c, m)
+}
+
+// judge compares what is left with the voters that the newest log names.
+func (e *examination) judge(c *state.Cluster, left []state.Member, reports map[uint64]state.DataReport) {
+	loss := state.QuorumLoss{ClusterID: c.Latch.ClusterID}
+	voters, names, broken := slices.Clone(c.Latch.Launched), memberNames(c), []string{}
+	useless := map[uint64]state.Missing{}
+	newest := state.DataReport{}
+	for _, m := range left {
+		r := reports[m.ID]
+		switch {
+		case r.Problem != "":
+			broken = append(broken, m.Name+": "+r.Problem)
+			useless[m.ID] = state.Missing{Volume: m.Volume.Name, Why: "its data cannot be read: " + shortened(r.Problem)}
+			continue
+		case r.Empty:
+			useless[m.ID] = state.Missing{Volume: m.Volume.Name, Why: "its volume " + m.Volume.Name + " holds no data"}
+			continue
+		case r.ClusterID != c.Latch.ClusterID || r.MemberID != m.ID:
+			e.doubt("volume %s holds data of member %x of cluster %x", m.Volume.Name, r.MemberID, r.ClusterID)
+			return
+		}
+		loss.Survivors = append(loss.Survivors, survivor(c, m, r))
+		for id, name := range r.Names {
+			names[id] = name
+		}
+		if newer(r, newest) {
+			newest, voters, loss.Chosen = r, r.Voters, m.ID
+		}
+	}
+	switch {
+	case len(loss.Survivors) == 0 && len(broken) > 0:
+		e.doubt("the data that is left cannot be read (%s): repair the volume, or delete its claim when it is of no use",
+			strings.Join(broken, "; "))
+		return
+	case len(voters) == 0:
+		e.doubt("the log of the newest survivor names no voter")
+		return
+	}
+	loss.Missing = missing(c, loss, voters, names, useless)
+	for i := range loss.Missing {
+		if m := &loss.Missing[i]; reports[m.MemberID].Problem != "" {
+			m.Fenced = false // its log may be the newest: the user has to give it up by name
+		}
+	}
+	unplaced := slices.IndexFunc(loss.Missing, func(m state.Missing) bool { return m.NoNode })
+	if len(loss.Survivors) == 0 && unplaced >= 0 {
+		e.doubt("volume %s is there, but no node for it: bring one back, or delete the claim when it is of no use",
+			loss.Missing[unplaced].Volume)
+		return
+	}
+	if len(voters)-len(loss.Missing) >= quorum.Majority(len(voters)) {
+		return // those that are left are a majority: they only have to run
+	}
+	loss.ID = resources.LossID(loss)
+	e.loss = &loss
+}
+
+// newer is raft's own order of logs: the one that no other can outvote.
+func newer(r, than state.DataReport) bool {
+	return cmp.Or(cmp.Compare(r.LastTerm, than.LastTerm), cmp.Compare(r.LastIndex, than.LastIndex)) > 0
+}
+
+func survivor(c *state.Cluster, m state.Member, r state.DataReport) state.Survivor {
+	return state.Survivor{
+		Name: m.Name, MemberID: m.ID, Volume: m.Volume.Name, VolumeUID: m.Volume.UID,
+		PersistentVolume: m.Volume.PersistentVolume, Version: versionFor(c, m),
+		LastTerm: r.LastTerm, LastIndex: r.LastIndex, Commit: r.Commit,
+	}
+}
+
+// missing are the voters that did not survive.
+func missing(
+	c *state.Cluster, loss state.QuorumLoss, voters []uint64, names map[uint64]string, useless map[uint64]state.Missing,
+) []state.Missing {
+	var list []state.Missing
+	for _, id := range voters {
+		if slices.ContainsFunc(loss.Survivors, func(s state.Survivor) bool { return s.MemberID == id }) {
+			continue
+		}
+		entry := useless[id]
+		entry.MemberID, entry.Name = id, cmp.Or(names[id], resources.FormatID(id))
+		if m := c.MemberByID(id); m != nil {
+			entry.Node = place(*m)
+			entry.Why = cmp.Or(entry.Why, goneForGood(c, *m))
+			entry.NoNode = noNodeForLong(c, *m) != ""
+			if m.Volume != nil {
+				entry.Volume = m.Volume.Name
+			}
+		}
+		entry.Why = cmp.Or(entry.Why, withoutTrace(c))
+		entry.Fenced = fenced(c, entry.Node)
+		if slices.ContainsFunc(list, func(m state.Missing) bool { return m.Name == entry.Name }) {
+			entry.Name = resources.FormatID(id)
+		}
+		list = append(list, entry)
+	}
+	slices.SortFunc(list, func(a, b state.Missing) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.MemberID, b.MemberID))
+	})
+	return list
+}
+
+// withoutTrace is why a member is missing of which nothing is left.
+func withoutTrace(c *state.Cluster) string {
+	if c.Ephemeral() {
+		return "its Pod is gone and its data with it"
+	}
+	return "its volume is gone"
+}
+
+// fenced tells that nothing runs on the node any more: it does not exist, or an administrator vouches for it.
+func fenced(c *state.Cluster, node string) bool {
+	n, exists := c.Nodes[node]
+	return node != "" && c.Nodes != nil && (!exists || n.OutOfService)
+}
+
+// memberNames are the names that are known without reading any volume.
+func memberNames(c *state.Cluster) map[uint64]string {
+	names := map[uint64]string{}
+	for _, in := range resources.LatchMembers(c.Object, *c.Latch) {
+		names[in.MemberID] = resources.MemberName(c.Object.Name, in.Slot)
+	}
+	for _, m := range c.Members {
+		names[m.ID] = m.Name
+	}
+	return names
+}
+
+// shortened keeps a message from elsewhere at a length that a record and the status bear.
+func shortened(s string) string {
+	const limit = 400
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit], "") + "..."
+}
