@@ -33,7 +33,6 @@ func resize(b *statetest.Builder, to int64, why string, slots ...int) plan.Step 
 	return s
 }
 
-
 func TestVolumesGetTheSizeOfTheSpec(t *testing.T) {
 	none := []plan.Step{plan.ResizeVolumes{}}
 	three := func() *statetest.Builder { return statetest.Formed(3).Volumes("8Gi") }

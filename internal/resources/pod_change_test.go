@@ -67,7 +67,8 @@ func TestTheImageIsChangedWithTheContainerThatItEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.PatchedContainer != "containerd://1" || got.Version != "3.7.3" || got.Applied != Applied(c, "3.7.3") {
+	if got.PatchedContainer != "containerd://1" || got.Version != "3.7.3" ||
+		got.Applied != AppliedOn(c, "3.7.3", RecordedVolumeSize(got.Applied)) {
 		t.Errorf("the Pod records %+v", got)
 	}
 	if image := pod.Spec.Containers[1].Image; image != DefaultImageRepository+":v3.7.3" || pod.Spec.Containers[0].Image != "x" {

@@ -4,8 +4,10 @@ import (
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/etcd"
 	"github.com/quorate/quorate/internal/resources"
 )
@@ -113,6 +115,16 @@ func (w *world) checkStop(pod *corev1.Pod) {
 func (w *world) edited(pod *corev1.Pod) bool {
 	c := w.cluster()
 	return c != nil && !resources.Compare(pod.Annotations[resources.AnnotationApplied], w.wantedTemplate(c)).None()
+}
+
+// wantedTemplate is what a Pod of the wanted version would record.
+func (w *world) wantedTemplate(c *v1alpha1.EtcdCluster) string {
+	for _, cm := range view[*corev1.ConfigMap](w.store) {
+		if latch, err := resources.ParseLatch(cm); err == nil {
+			return resources.Applied(c, ptr.Deref(c.Spec.Version, latch.Version))
+		}
+	}
+	return ""
 }
 
 func (t truth) lists(id uint64) bool {

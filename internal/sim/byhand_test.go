@@ -4,9 +4,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/utils/ptr"
 
-	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/resources"
 )
 
@@ -49,13 +47,4 @@ func (w *world) deleteForeignClaims() bool {
 		}
 	}
 	return false
-}
-
-func (w *world) wantedTemplate(c *v1alpha1.EtcdCluster) string {
-	for _, cm := range view[*corev1.ConfigMap](w.store) {
-		if latch, err := resources.ParseLatch(cm); err == nil {
-			return resources.Applied(c, ptr.Deref(c.Spec.Version, latch.Version))
-		}
-	}
-	return ""
 }
