@@ -88,7 +88,8 @@ func (r *EtcdClusterReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 		return ctrl.Result{}, err
 	}
 	d := plan.Next(c)
-	log.FromContext(ctx).V(1).Info("Planned", "step", fmt.Sprint(d.Step), "rule", d.Rule, "reason", d.Reason, "rules", d.Rules)
+	log.FromContext(ctx).V(1).Info("Planned", "step", fmt.Sprint(d.Step), "rule", d.Rule, "reason", d.Reason,
+		"rules", d.Rules)
 	o := r.act(ctx, c, d)
 	err = r.report(ctx, c, d, o)
 	if o.err != nil {

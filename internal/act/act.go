@@ -63,6 +63,22 @@ func (e *Executor) Do(ctx context.Context, c *state.Cluster, step plan.Step) err
 	case plan.InspectVolume, plan.DeleteHelper, plan.BeginRecovery, plan.Salvage, plan.RecordSalvaged, plan.SwitchCluster,
 		plan.KeepFormerVolumes, plan.FinishRecovery:
 		return e.recovery(ctx, w, c, step)
+	case plan.StartMembers:
+		return startMembers(ctx, w, c, s)
+	case plan.ApplyPodMetadata, plan.PatchPod, plan.ResizePod:
+		return changeInPlace(ctx, w, c, step)
+	case plan.DeletePod:
+		return deletePod(ctx, w, c, s)
+	case plan.DeleteVolume:
+		return deleteVolume(ctx, w, c, s)
+	default:
+		return keepObjects(ctx, w, c, step)
+	}
+}
+
+// keepObjects does the steps that keep objects as they shall be, and records.
+func keepObjects(ctx context.Context, w *writer, c *state.Cluster, step plan.Step) error {
+	switch s := step.(type) {
 	case plan.ApplyServices:
 		return applyServices(ctx, w, s)
 	case plan.ApplyDisruptionBudget:
@@ -81,14 +97,6 @@ func (e *Executor) Do(ctx context.Context, c *state.Cluster, step plan.Step) err
 		return pruneTrust(ctx, w, c, s)
 	case plan.RequestCertificates:
 		return requestCertificates(ctx, w, c)
-	case plan.StartMembers:
-		return startMembers(ctx, w, c, s)
-	case plan.ApplyPodMetadata, plan.PatchPod, plan.ResizePod:
-		return changeInPlace(ctx, w, c, step)
-	case plan.DeletePod:
-		return deletePod(ctx, w, c, s)
-	case plan.DeleteVolume:
-		return deleteVolume(ctx, w, c, s)
 	default:
 		return record(ctx, w, step)
 	}

@@ -86,7 +86,8 @@ func (e *Executor) resizeVolumes(ctx context.Context, w *writer, s plan.ResizeVo
 // growthRefused says what Kubernetes refused, and what a person can do.
 func growthRefused(s plan.ResizeVolumes, claim plan.Claim, cause error) error {
 	was, wanted := resource.NewQuantity(claim.Request, resource.BinarySI), resource.NewQuantity(s.Size, resource.BinarySI)
-	advice := fmt.Sprintf("Let the StorageClass permit it (allowVolumeExpansion: true), or set storage.size back to %s", was)
+	advice := fmt.Sprintf("Let the StorageClass permit it (allowVolumeExpansion: true), or set storage.size back to %s",
+		was)
 	switch {
 	case s.Size < claim.Request:
 		advice = fmt.Sprintf("Set storage.size to %s", was)

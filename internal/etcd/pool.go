@@ -36,8 +36,8 @@ func NewPool(opts PoolOptions) *Pool {
 	return &Pool{opts: opts, changes: newChanges(), clusters: map[string]map[string]*memberClient{}}
 }
 
-// Changed names the clusters in which a connection to a member was established or lost, and those given to Wake. Changes of one cluster that
-// nobody has received yet are told once. The channel is closed by Close.
+// Changed names the clusters in which a connection to a member was established or lost, and those given to Wake.
+// Changes of one cluster that nobody has received yet are told once. The channel is closed by Close.
 func (p *Pool) Changed() <-chan string { return p.changes.out }
 
 // Wake tells of the cluster through Changed, as a change of a connection does.

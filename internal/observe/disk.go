@@ -71,11 +71,13 @@ func (o *Observer) readDisk(
 func boundDisk(ctx context.Context, reader client.Reader, v *state.Volume) (*corev1.PersistentVolume, error) {
 	var pv corev1.PersistentVolume
 	err := reader.Get(ctx, client.ObjectKey{Name: v.PersistentVolume}, &pv)
-	if err != nil && !apierrors.IsNotFound(err) {
-		return nil, fmt.Errorf("read volume %s: %w", v.PersistentVolume, err)
-	}
-	if ref := pv.Spec.ClaimRef; err != nil || ref != nil && ref.UID != "" && ref.UID != v.UID {
+	switch ref := pv.Spec.ClaimRef; {
+	case apierrors.IsNotFound(err):
 		return nil, nil //nolint:nilnil // no volume is an answer
+	case err != nil:
+		return nil, fmt.Errorf("read volume %s: %w", v.PersistentVolume, err)
+	case ref != nil && ref.UID != "" && ref.UID != v.UID:
+		return nil, nil //nolint:nilnil // it is another one of the name
 	}
 	return &pv, nil
 }

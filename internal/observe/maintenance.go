@@ -12,8 +12,8 @@ import (
 // the member's Pod.
 const CompactionKey = "compaction"
 
-// askHistory asks whether a compaction would drop anything, by the latest revision that the member has: only while the quota is reached and the spec permits
-// one.
+// askHistory asks whether a compaction would drop anything, by the latest revision that the member has: only while the
+// quota is reached and the spec permits one.
 func (a *answers) askHistory(ctx context.Context, c *state.Cluster, client etcd.Client, revision int64) {
 	full := slices.ContainsFunc(a.etcd.Alarms, func(a state.Alarm) bool { return a.Type == string(etcd.AlarmNoSpace) })
 	if !full || !c.MayCompact() {

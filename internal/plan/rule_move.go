@@ -35,8 +35,8 @@ func movers(c *state.Cluster) []state.Member {
 	return list
 }
 
-// awaited tells that a voter which had to be moved got into trouble: it is moved once it is healthy, or replaced once it
-// is lost. The learner that takes its place is kept meanwhile, and not removed and added each time.
+// awaited tells that a voter which had to be moved got into trouble: it is moved once it is healthy, or replaced once
+// it is lost. The learner that takes its place is kept meanwhile, and not removed and added each time.
 func awaited(c *state.Cluster) bool {
 	return slices.ContainsFunc(c.Voters(), func(m state.Member) bool {
 		return m.Listed && m.Health != state.Healthy && lost(c, m) == "" &&

@@ -18,9 +18,9 @@ const (
 	operationRetry = 10 * time.Minute
 )
 
-// noSpace makes a cluster accept writes again that has reached its quota, as far as it may: larger volumes give a larger
-// quota; unused space is given back, one member at a time; history is dropped only where the spec says so. The alarm is
-// disarmed once every member is well below its quota. Meanwhile the membership is left alone.
+// noSpace makes a cluster accept writes again that has reached its quota, as far as it may: larger volumes give a
+// larger quota; unused space is given back, one member at a time; history is dropped only where the spec says so. The
+// alarm is disarmed once every member is well below its quota. Meanwhile the membership is left alone.
 func noSpace(w *walk) {
 	var raised []state.Alarm
 	var names []string
@@ -109,7 +109,8 @@ func (w *walk) raiseQuota(small []state.Member) string {
 	}
 	m := w.lastLeader(small)
 	w.restart(m, v1alpha1.ReasonAlarm, "it has to load a larger quota")
-	return fmt.Sprintf("members restart one at a time with a quota of %s; left: %s", size(wantedQuota(w.c)), namesOf(small))
+	return fmt.Sprintf("members restart one at a time with a quota of %s; left: %s", size(wantedQuota(w.c)),
+		namesOf(small))
 }
 
 // defragmentAbove gives unused space back: the data itself leaves room in every member that is above.
@@ -144,7 +145,8 @@ func (w *walk) compact() string {
 		return "waiting until etcd tells its latest revision"
 	case recently(c, c.Etcd.Compaction, operationRetry):
 		w.wakeAfter(operationRetry)
-		return "a compaction has ended" + because(c.Etcd.Compaction) + "; waiting until its effect shows, or it is tried again"
+		return "a compaction has ended" + because(c.Etcd.Compaction) +
+			"; waiting until its effect shows, or it is tried again"
 	}
 	w.propose(membership, Compact{Keep: c.KeepRevisions()}, v1alpha1.ReasonAlarm,
 		"the data and its history fill the quota, and maintenance.compactOnNoSpace is set")
@@ -170,8 +172,9 @@ func (w *walk) advice(above []state.Member) string {
 	default:
 		todo = append(todo, "raise storage.size, or set storage.maxSize")
 	}
-	return fmt.Sprintf("the data and its history fill more than %d %% of the quota of %s, so that defragmentation does not "+
-		"help. %s; the rest is done then", highPercent, namesOf(above), strings.ToUpper(todo[0][:1])+strings.Join(todo, "; or ")[1:])
+	advice := strings.ToUpper(todo[0][:1]) + strings.Join(todo, "; or ")[1:]
+	return fmt.Sprintf("the data and its history fill more than %d %% of the quota of %s, so that defragmentation does "+
+		"not help. %s; the rest is done then", highPercent, namesOf(above), advice)
 }
 
 // aboveQuota are the members whose database file takes too much of their quota for the alarm to be disarmed.

@@ -125,7 +125,8 @@ func untrusting(w *walk) {
 		for _, m := range c.Members {
 			switch {
 			case m.Pod == nil || m.Pod.Terminating || obstacle(c, m) != "" || c.TLS.PodTrusts(*m.Pod, side, a.Signer):
-			case (c.Etcd.Serving || majorityReady(c) && renewing(c)) && (side == state.PeerSide || m.Health != state.Unknown || !othersReady(c, m)):
+			case (c.Etcd.Serving || majorityReady(c) && renewing(c)) &&
+				(side == state.PeerSide || m.Health != state.Unknown || !othersReady(c, m)):
 			default:
 				w.propose(creation, DeletePod{Name: m.Name, UID: m.Pod.UID, Why: "it trusts nothing of what is published"},
 					v1alpha1.ReasonRotatingCA, fmt.Sprintf("%s is restarted on its volume: it trusts only a %s CA of which there "+

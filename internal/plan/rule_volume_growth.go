@@ -102,7 +102,8 @@ func (w *walk) tellGrowth() {
 }
 
 // quotaNeed has members restart whose volumes have grown, and the quota that follows with them: etcd reads it only at
-// its start. A quota that differs for another reason, such as another default rule of a later operator, restarts nobody.
+// its start. A quota that differs for another reason, such as another default rule of a later operator, restarts
+// nobody.
 func quotaNeed(c *state.Cluster, m state.Member) need {
 	grown := m.Pod != nil && resources.DerivesQuota(c.Object) && m.Pod.Quota > 0 && m.Pod.Quota < wantedQuota(c) &&
 		resources.RecordedVolumeSize(m.Pod.Applied) < quotaSize(c)

@@ -24,7 +24,8 @@ func versionFor(c *state.Cluster, m state.Member) string {
 }
 
 // takenBack tells that a member with this version may go back to the wanted one, a minor below: etcd's cluster version
-// was never above it. The latch tells that: it records a version once the cluster version has followed it. Were it wrong, etcd would refuse to start (server/etcdserver/version/downgrade.go, MustDetectDowngrade).
+// was never above it. The latch tells that: it records a version once the cluster version has followed it. Were it
+// wrong, etcd would refuse to start (server/etcdserver/version/downgrade.go, MustDetectDowngrade).
 func takenBack(c *state.Cluster, last string) bool {
 	wanted, known := state.Minor(c.Version()), c.Etcd.ClusterVersion
 	return nextMinor(c.Version()) == state.Minor(last) && state.Minor(c.Latch.Version) == wanted &&

@@ -4,11 +4,12 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/resource"
+
 	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/plan"
 	"github.com/quorate/quorate/internal/state"
 	"github.com/quorate/quorate/internal/state/statetest"
-	"k8s.io/apimachinery/pkg/api/resource"
 )
 
 const (

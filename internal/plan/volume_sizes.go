@@ -98,7 +98,8 @@ func dueGrowth(c *state.Cluster, size int64) growth {
 		case full(m):
 			g.why, g.full, g.to = m.Name+" stopped because its volume is full", true, max(g.to, larger(size))
 		case p.Answered && resources.DerivesQuota(c.Object) && percent(p.DBSizeInUse, quota(size)) >= highPercent:
-			g.why = fmt.Sprintf("the data fills more than %d %% of the quota, which follows the size of the volumes", highPercent)
+			g.why = fmt.Sprintf("the data fills more than %d %% of the quota, which follows the size of the volumes",
+				highPercent)
 			if quota(limit) > quota(size) {
 				enough := func(size int64) bool { return percent(p.DBSizeInUse, quota(size)) < highPercent }
 				g.to = max(g.to, sizeUntil(size, limit, enough))

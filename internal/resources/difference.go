@@ -29,8 +29,8 @@ func (d Difference) None() bool {
 	return !d.Metadata && !d.Resources && !d.Image && len(d.Recreate) == 0
 }
 
-// Compare tells what differs between two renderings of Applied; the size of the volumes only when it is in the second. A
-// record that cannot be read takes a new Pod.
+// Compare tells what differs between two renderings of Applied; the size of the volumes only when it is in the second.
+// A record that cannot be read takes a new Pod.
 func Compare(applied, desired string) Difference {
 	a, errA := decode(applied)
 	b, errB := decode(desired)

@@ -38,14 +38,8 @@ func (c *Cluster) judge(m *Member, committed uint64) (Health, string) {
 		return Unhealthy, "has no Pod"
 	case m.Pod.Terminating:
 		return Unhealthy, "its Pod is being deleted"
-	case !p.Answered && m.Defragmentation.Running:
-		return Unknown, "is being defragmented and does not answer meanwhile"
-	case !p.Answered && m.Pod.Ready:
-		return Unknown, "cannot be reached although its Pod is ready: " + p.Err
-	case !p.Answered && m.Peer == PeerActive && m.Pod.Running:
-		return Unknown, "cannot be reached, but the leader is connected to it: " + p.Err
 	case !p.Answered:
-		return Unhealthy, m.notRunning()
+		return m.judgeSilence()
 	case m.Outlived():
 		return Unhealthy, "is about to be restarted with etcd " + m.Pod.Version
 	case m.Pod.PatchedContainer != "" && release(p.Version) != m.Pod.Version:
@@ -65,6 +59,20 @@ func (c *Cluster) judge(m *Member, committed uint64) (Health, string) {
 		return Unhealthy, "is not sealed yet"
 	default:
 		return Healthy, ""
+	}
+}
+
+// judgeSilence is the verdict on a member that does not answer.
+func (m *Member) judgeSilence() (Health, string) {
+	switch {
+	case m.Defragmentation.Running:
+		return Unknown, "is being defragmented and does not answer meanwhile"
+	case m.Pod.Ready:
+		return Unknown, "cannot be reached although its Pod is ready: " + m.Probe.Err
+	case m.Peer == PeerActive && m.Pod.Running:
+		return Unknown, "cannot be reached, but the leader is connected to it: " + m.Probe.Err
+	default:
+		return Unhealthy, m.notRunning()
 	}
 }
 
