@@ -51,6 +51,7 @@ func mutants() []mutant {
 		},
 		{
 			name:   "forget the seal",
+			rare:   true,
 			breaks: "a member never starts empty under an ID that ran before",
 			focus:  "loses its data|reconciles several",
 			edits: []mutation{{
