@@ -114,10 +114,6 @@ func TestTheAPIServerRefusesWhatTheSchemaCanSee(t *testing.T) {
 		"no members with kubectl scale": {
 			args: []string{"scale", "etcd", "demo", "--replicas=0"}, want: "spec.replicas",
 		},
-		"a volume that shrinks": {
-			args: []string{"patch", "etcd", "demo", "--type=merge", "-p", `{"spec":{"storage":{"size":"500Mi"}}}`},
-			want: "storage.size must not shrink",
-		},
 		"a flag that belongs to the operator": {
 			args: []string{"patch", "etcd", "demo", "--type=merge", "-p",
 				`{"spec":{"etcd":{"extraArgs":[{"name":"force-new-cluster","value":"true"}]}}}`},
