@@ -51,7 +51,9 @@ func (l *load) unnoticed() framework.Record {
 
 // halfRead tells of a handshake at which etcd read a certificate and its key while the kubelet exchanged them: it reads
 // two files (client/pkg/transport, ServerConfig), and whoever was refused tries again.
-func halfRead(line string) bool { return strings.Contains(line, "private key does not match public key") }
+func halfRead(line string) bool {
+	return strings.Contains(line, "private key does not match public key")
+}
 
 // processes tell the member Pods and how often their containers were restarted.
 func (c *cluster) processes() map[string]string {

@@ -58,7 +58,7 @@ func refusedSpecs() []specCase {
 		{"automatic growth of ephemeral storage", `{storage: {maxSize: 16Gi, ephemeral: {}}}`, wantOneMedium},
 		{"automatic growth to less than there is", `{storage: {size: 16Gi, maxSize: 15Gi}}`, wantMaxSize},
 		{"automatic growth to less than the default", `{storage: {maxSize: 7Gi}}`, wantMaxSize},
-		{"automatic growth to something else than a size", `{storage: {maxSize: much}}`, "quantities must match"},
+		{"automatic growth to something else than a size", `{storage: {maxSize: much}}`, "must be a quantity of at least 100Mi"},
 		{"a maintenance window without a minute", maintenanceWindow("3 * * 6", "2h"), wantSchedule},
 		{"a time zone in the schedule", maintenanceWindow("TZ=UTC 0 3 * * 6", "2h"), wantSchedule},
 		{"a maintenance window of no time", maintenanceWindow("0 3 * * 6", "0s"), wantWindow},
