@@ -1,4 +1,5 @@
-// Command volume-provisioner provisions and expands local XFS volumes for the PersistentVolumeClaims of the local Kubernetes.
+// Command volume-provisioner provisions and expands local XFS volumes for the PersistentVolumeClaims of the local
+// Kubernetes.
 package main
 
 import (
