@@ -70,7 +70,7 @@ func (o *Observer) Observe(
 	join(c, objects, answers)
 	o.recallOperations(c)
 	o.readServed(ctx, c)
-	if err := o.lookForHidden(ctx, c); err != nil {
+	if err := errors.Join(o.lookForHidden(ctx, c), o.lookForUnlisted(ctx, c)); err != nil {
 		return nil, err
 	}
 	if o.Nodes {
@@ -247,6 +247,30 @@ func (o *Observer) lookForHidden(ctx context.Context, c *state.Cluster) error {
 		}
 		if err == nil {
 			foreign(c, kind, name, hiddenBecause(into, c.Object.Name))
+		}
+	}
+	return nil
+}
+
+// lookForUnlisted looks for the claims of members that nothing but the latch knows of, while etcd's list is not known:
+// one that lost its label does not make a member, and is no lost data either.
+func (o *Observer) lookForUnlisted(ctx context.Context, c *state.Cluster) error {
+	if c.Ephemeral() || !c.Formed() || c.Etcd.Listed {
+		return nil
+	}
+	unknown := slices.DeleteFunc(slices.Clone(c.Latch.Launched), func(id uint64) bool { return c.MemberByID(id) != nil })
+	if len(unknown) == 0 {
+		return nil
+	}
+	var claims corev1.PersistentVolumeClaimList
+	if err := o.Live.List(ctx, &claims, client.InNamespace(c.Object.Namespace)); err != nil {
+		return fmt.Errorf("look for claims without the cluster's label: %w", err)
+	}
+	for i := range claims.Items {
+		claim := &claims.Items[i]
+		named := func(id uint64) bool { return resources.IsVolumeOf(c.Object.Name, id, claim.Name) }
+		if slices.ContainsFunc(unknown, named) && claim.Labels[resources.LabelCluster] != c.Object.Name {
+			foreign(c, "PersistentVolumeClaim", claim.Name, errLabelLost)
 		}
 	}
 	return nil

@@ -192,6 +192,10 @@ func TestCleanUp(t *testing.T) {
 		"a retired volume is deleted once all voters are healthy": {
 			cluster: leftover(), step: plan.DeleteVolume{Name: "demo-3-00000000000000f3", UID: "uid-volume-f3"},
 		},
+		"not before the member that takes its place votes": {
+			cluster: statetest.Formed(2).Replicas(3).Learner(2).Launch(2).Run(2).LeftoverVolume(2, true),
+			blocked: []string{"ScalingUp: waiting for learner demo-2"},
+		},
 		"not while a voter is unhealthy": {
 			cluster: leftover().Crash(1), blocked: []string{"StartingMember: demo-1"},
 		},

@@ -284,9 +284,14 @@ func TestAMemberThatCrashesOnItsOwnData(t *testing.T) {
 	const why = "it crashes on its own data (it was restarted several times, last exit code 2)"
 	waits := []string{starting}
 	scenarios{
-		"is replaced in the end": {
-			cluster: crashed(crash).Budget(3).Retire(1), step: gone(three(), 1, why),
+		"is replaced in the end, and its volume is kept": {
+			cluster: crashed(crash).Budget(3),
+			step:    plan.Retire{Name: member(1), Volume: volume(three(), 1), Evidence: true},
 			blocked: []string{replaced("demo-1", why), starting},
+		},
+		"is removed once that is recorded": {
+			cluster: crashed(crash).Budget(3).Retire(1).Member(1, func(m *state.Member) { m.Volume.Evidence = true }),
+			step:    gone(three(), 1, why), blocked: []string{replaced("demo-1", why), starting},
 		},
 		"is given time": {
 			cluster: crashed(crash, func(p *state.Pod) { p.NotReadySince = ago(time.Minute) }), wake: 4 * time.Minute,

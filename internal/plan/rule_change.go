@@ -81,12 +81,7 @@ func changeMembers(w *walk) {
 		return
 	}
 	m := slices.MinFunc(changing, func(a, b state.Member) int {
-		return cmp.Or(
-			cmp.Compare(rank(surging(c, a)), rank(surging(c, b))),
-			cmp.Compare(rank(a.Health == state.Healthy), rank(b.Health == state.Healthy)),
-			cmp.Compare(rank(a.ID == c.Etcd.Leader), rank(b.ID == c.Etcd.Leader)),
-			cmp.Compare(b.Slot, a.Slot),
-		)
+		return cmp.Or(cmp.Compare(rank(surging(c, a)), rank(surging(c, b))), turn(c, a, b))
 	})
 	n := needOf(c, m)
 	switch {
@@ -124,4 +119,13 @@ func changesLeft(c *state.Cluster, changing []state.Member) string {
 		kinds[i] = fmt.Sprintf("members %s; left: %s", kind, strings.Join(names[kind], ", "))
 	}
 	return strings.Join(kinds, ". ")
+}
+
+// turn orders members for a change: those in trouble first, the leader last, of the others the highest slot first.
+func turn(c *state.Cluster, a, b state.Member) int {
+	return cmp.Or(
+		cmp.Compare(rank(a.Health == state.Healthy), rank(b.Health == state.Healthy)),
+		cmp.Compare(rank(a.ID == c.Etcd.Leader), rank(b.ID == c.Etcd.Leader)),
+		cmp.Compare(b.Slot, a.Slot),
+	)
 }

@@ -36,12 +36,12 @@ func (w *walk) corruption(a state.Alarm) {
 	}
 }
 
-// keptEvidence tells of volumes with corrupt data, which nobody but a person deletes.
+// keptEvidence tells of volumes whose data is corrupt or made etcd crash, which nobody but a person deletes.
 func keptEvidence(w *walk) {
 	for _, v := range w.c.Leftovers.Volumes {
 		if v.Evidence && v.Retired {
-			w.pend(v1alpha1.ReasonAlarm, fmt.Sprintf("the volume %s of a removed member is kept, because its data is corrupt: "+
-				"delete the claim when nobody wants to look at it any more", v.Name))
+			w.pend(v1alpha1.ReasonAlarm, fmt.Sprintf("the volume %s of a removed member is kept, because its data is corrupt "+
+				"or made etcd crash: delete the claim when nobody wants to look at it any more", v.Name))
 		}
 	}
 }

@@ -83,7 +83,7 @@ func (w *walk) remove(m state.Member, activity, why string) {
 		w.handOver(m, activity, "removed")
 		return
 	}
-	evidence := m.Volume != nil && corrupt(c, m)
+	evidence := m.Volume != nil && (corrupt(c, m) || crashing(c, m).why != "")
 	if recorded := m.Retiring() && (!evidence || m.Volume.Evidence); !recorded && (m.Volume != nil || m.Pod != nil) {
 		r := Retire{Name: m.Name, Volume: volumeName(m), Evidence: evidence}
 		if c.Ephemeral() && m.Pod != nil {
@@ -202,7 +202,7 @@ func rank(b bool) int {
 // retired, which was written only after a linearizable list lacked its member.
 func cleanUp(w *walk) {
 	c := w.c
-	if !c.Etcd.Listed || !c.AllVotersHealthy() {
+	if !c.Etcd.Listed || !c.AllVotersHealthy() || len(c.Voters()) < c.Replicas() {
 		return
 	}
 	for _, v := range c.Leftovers.Volumes {

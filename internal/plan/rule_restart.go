@@ -13,26 +13,34 @@ import (
 // majority stays without it (of a single member nothing can); no other member is stopped or is about to be; the data is
 // on the volume; the others will accept it.
 func (w *walk) restart(m state.Member, activity, why string) {
+	if !w.mayInterrupt(m, activity, why) {
+		return
+	}
+	step := DeletePod{Name: m.Name, UID: m.Pod.UID, Why: why}
+	if version, _ := target(w.c, m); m.Volume != nil && m.Volume.Version != version {
+		step.Volume, step.Version = m.Volume.Name, version
+	}
+	w.propose(membership, step, activity, m.Name+" is restarted on its volume: "+why)
+}
+
+// mayInterrupt tells that a voter may be stopped now to start again: it is permitted, announced to Kubernetes, and the
+// member does not lead. What is missing is proposed or waited for.
+func (w *walk) mayInterrupt(m state.Member, activity, why string) bool {
 	c := w.c
 	if !w.mayStop(m, quorum.Stop, activity, why) {
-		return
+		return false
 	}
 	w.announce = true
 	if voters := len(c.Voters()); voters > 1 && !budgeted(c, voters) {
 		w.block(membership, activity, fmt.Sprintf("%s is to be restarted (%s): waiting until the disruption controller "+
 			"observes minAvailable %d, so that no eviction comes in between", m.Name, why, voters))
-		return
+		return false
 	}
 	if c.Etcd.Leader == m.ID && len(c.Voters()) > 1 {
 		w.handOver(m, activity, "restarted")
-		return
+		return false
 	}
-	step := DeletePod{Name: m.Name, UID: m.Pod.UID, Why: why}
-	if version, _ := target(c, m); m.Volume != nil && m.Volume.Version != version {
-		step.Volume, step.Version = m.Volume.Name, version
-	}
-	w.propose(membership, step, activity,
-		m.Name+" is restarted on its volume: "+why)
+	return true
 }
 
 // fates are what becomes of a member that may be stopped, by the kind of the change.

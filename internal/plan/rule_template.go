@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/quorate/quorate/api/v1alpha1"
-	"github.com/quorate/quorate/internal/quorum"
 	"github.com/quorate/quorate/internal/resources"
 	"github.com/quorate/quorate/internal/state"
 )
@@ -104,22 +103,11 @@ func patchStep(c *state.Cluster, m state.Member, version string) PatchPod {
 // patchPod changes the image of a running Pod, which restarts its container. Invariants: as for restart; the data stays
 // where it is, and its record names the version before it runs.
 func (w *walk) patchPod(m state.Member, activity, why string) {
-	c := w.c
-	if !w.mayStop(m, quorum.Stop, activity, why) {
+	if !w.mayInterrupt(m, activity, why) {
 		return
 	}
-	w.announce = true
-	if voters := len(c.Voters()); voters > 1 && !budgeted(c, voters) {
-		w.block(membership, activity, fmt.Sprintf("%s is to be restarted (%s): waiting until the disruption controller "+
-			"observes minAvailable %d, so that no eviction comes in between", m.Name, why, voters))
-		return
-	}
-	if c.Etcd.Leader == m.ID && len(c.Voters()) > 1 {
-		w.handOver(m, activity, "restarted")
-		return
-	}
-	version, _ := target(c, m)
-	w.propose(membership, patchStep(c, m, version), activity, m.Name+" is restarted in place: "+why)
+	version, _ := target(w.c, m)
+	w.propose(membership, patchStep(w.c, m, version), activity, m.Name+" is restarted in place: "+why)
 }
 
 // outliving keeps the announcement up while a container still runs whose image was changed: its Pod is about to be
@@ -188,13 +176,4 @@ func wantsResize(c *state.Cluster, m state.Member) bool {
 	}
 	d := resources.Compare(m.Pod.Applied, resources.Applied(c.Object, m.Pod.Version))
 	return d.Resources && len(d.Recreate) == 0 && !unresizable(c, m, d)
-}
-
-// turn orders members for a change: those in trouble first, the leader last, of the others the highest slot first.
-func turn(c *state.Cluster, a, b state.Member) int {
-	return cmp.Or(
-		cmp.Compare(rank(a.Health == state.Healthy), rank(b.Health == state.Healthy)),
-		cmp.Compare(rank(a.ID == c.Etcd.Leader), rank(b.ID == c.Etcd.Leader)),
-		cmp.Compare(b.Slot, a.Slot),
-	)
 }

@@ -44,6 +44,13 @@ func VolumeName(cluster string, slot int, memberID uint64) string {
 	return fmt.Sprintf("%s-%016x", MemberName(cluster, slot), memberID)
 }
 
+// IsVolumeOf tells that a claim of the name is that of the member, in whatever slot.
+func IsVolumeOf(cluster string, memberID uint64, name string) bool {
+	member, found := strings.CutSuffix(name, fmt.Sprintf("-%016x", memberID))
+	_, isSlot := ParseSlot(cluster, member)
+	return found && isSlot
+}
+
 // LatchName is the name of the ConfigMap that records the bootstrap.
 func LatchName(cluster string) string { return cluster + "-latch" }
 

@@ -242,7 +242,7 @@ type Volume struct {
 	Lost bool
 	// Disk is its PersistentVolume; nil when it has none yet, or the operator may not read them.
 	Disk *Disk
-	// Evidence tells that it holds corrupt data, and is kept once it is retired.
+	// Evidence tells that its data is corrupt or made etcd crash: it is kept once it is retired.
 	Evidence bool
 	// StorageClass that it was created with; empty when none was asked for. ActualStorageClass is the one that it has: the
 	// default class, for example, or what an admission webhook has made of it.
