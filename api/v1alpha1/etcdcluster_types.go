@@ -184,8 +184,8 @@ const (
 // +kubebuilder:validation:XValidation:rule="!has(self.maxSize) || !isQuantity(string(self.maxSize)) || (has(self.size) && !isQuantity(string(self.size))) || quantity(string(self.maxSize)).compareTo(quantity(has(self.size) ? string(self.size) : '8Gi')) >= 0",fieldPath=".maxSize",message="storage.maxSize must be at least storage.size (8Gi when not set)"
 type StorageSpec struct {
 	// size of each member's volume. Default 8Gi. At least 100Mi. A larger size expands the volumes of all members while
-	// they run, if their StorageClass allows it. A smaller one shrinks nothing, because Kubernetes cannot; it takes back
-	// an expansion that has not taken place yet.
+	// they run, if their StorageClass allows it. A smaller one takes back an expansion that has not taken place yet; and
+	// without maxSize it has members moved, one at a time, to new volumes of that size, as long as the data fits there.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('100Mi')) >= 0",message="storage.size must be a quantity of at least 100Mi, such as 8Gi: etcd preallocates 64 MiB write-ahead log files"
 	Size *resource.Quantity `json:"size,omitempty"`

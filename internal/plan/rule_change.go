@@ -37,7 +37,7 @@ type need struct {
 // changeSources tell what a voter has to undergo, each for a reason of its own. To add a reason, add a
 // function here.
 var changeSources = []func(*state.Cluster, state.Member) need{
-	repairNeed, trustNeed, templateNeed, quotaNeed, relocationNeed, surgeNeed,
+	repairNeed, trustNeed, templateNeed, quotaNeed, relocationNeed, shrinkNeed, surgeNeed,
 }
 
 // needOf is what takes most of all that the sources ask of the member; of equals the first.

@@ -11,13 +11,16 @@ import (
 
 // volumeGrowth has the volumes expanded: to the size in the spec, and with storage.maxSize by as much as is needed. It
 // is done whatever else is waited for, also for members that do not run and without a majority: a full volume may be
-// what they wait for. It takes nothing away: Kubernetes never shrinks a volume.
+// what they wait for. It takes nothing away: for smaller volumes members are moved (rule_volume_shrinking.go).
 func volumeGrowth(w *walk) {
 	c := w.c
 	if c.Ephemeral() {
 		return
 	}
 	size := presentSize(c)
+	if shrinking(c) && fit(c) != dataTooLarge {
+		size = specSize(c)
+	}
 	step := ResizeVolumes{Size: size, Why: "storage.size asks for it"}
 	if size > specSize(c) {
 		step.Why = "all volumes are to have the same size"
@@ -36,6 +39,7 @@ func volumeGrowth(w *walk) {
 		w.ensure(step)
 	}
 	w.tellGrowth()
+	w.tellShrinking()
 }
 
 // automaticGrowth is the growth that is due, one at a time: none while volumes are still being expanded. What is
@@ -95,10 +99,6 @@ func (w *walk) tellGrowth() {
 	default:
 		w.pend(v1alpha1.ReasonVolumeGrowing, message)
 	}
-	if now := presentSize(c); maxSize(c) == 0 && now > specSize(c) && !growing(c) {
-		w.pend(v1alpha1.ReasonVolumeGrowing, fmt.Sprintf("the volumes have %s and storage.size asks for %s: Kubernetes "+
-			"cannot shrink a volume", size(now), size(specSize(c))))
-	}
 }
 
 // quotaNeed has members restart whose volumes have grown, and the quota that follows with them: etcd reads it only at
@@ -116,13 +116,13 @@ func quotaNeed(c *state.Cluster, m state.Member) need {
 	}
 }
 
-// setSizes makes a new incarnation's volume as large as the others', and its quota theirs. What the spec says is left
-// to it.
+// setSizes makes a new incarnation's volume as large as the others', unless they are to shrink, and its quota theirs.
+// What the spec says is left to it.
 func setSizes(c *state.Cluster, in *state.Incarnation) {
 	if c.Ephemeral() {
 		return
 	}
-	if wanted := presentSize(c); wanted != specSize(c) {
+	if wanted := presentSize(c); wanted != specSize(c) && !(shrinking(c) && fit(c) == dataFits) {
 		in.VolumeSize = wanted
 	}
 	if quota := quotaSize(c); quota != specSize(c) {

@@ -59,7 +59,7 @@ func TestVolumesGetTheSizeOfTheSpec(t *testing.T) {
 		"an expansion that is under way is left to go on": {cluster: three().Spec(sizeOf("16Gi")).Request("16Gi", 0, 1, 2), absent: none},
 		"what did not take place can be taken back":       {cluster: tooMuch, ensures: []plan.Step{resize(tooMuch, 10*gib, specAsks, 0, 1, 2)}},
 		"but not to what the volume has":                  {cluster: three().Request("80Ti", 0, 1, 2), absent: none},
-		"a smaller size shrinks nothing":                  {cluster: three().Spec(sizeOf("4Gi")), absent: none},
+		"a smaller size shrinks no volume":                {cluster: three().Spec(sizeOf("4Gi")), absent: none},
 		"a volume that is larger than was asked for is no measure": {
 			cluster: three().Member(0, func(m *state.Member) { m.Volume.Capacity = 100 * gib }), absent: none,
 		},
@@ -170,10 +170,6 @@ func TestGrowthIsTold(t *testing.T) {
 				"VolumeGrowing: from 8Gi to 16Gi",
 			},
 		},
-		"volumes that cannot shrink": {
-			cluster: three().Spec(sizeOf("4Gi")),
-			pending: []string{"VolumeGrowing: the volumes have 8Gi and storage.size asks for 4Gi: Kubernetes cannot shrink"},
-		},
 		"volumes that may not grow further": {
 			cluster: three().MaxSize("8Gi").Database("3Gi", "3Gi", 0),
 			pending: []string{"VolumeGrowing: volumes cannot grow further: raise storage.maxSize"},
@@ -210,7 +206,7 @@ func TestGrowthIsTold(t *testing.T) {
 }
 
 func TestANewMemberGetsTheVolumeAndQuotaOfTheOthers(t *testing.T) {
-	c := statetest.Formed(3).Volumes("8Gi").Grown("16Gi", 0, 1, 2).Replicas(5).Learner(3)
+	c := statetest.Formed(3).Volumes("8Gi").MaxSize("16Gi").Grown("16Gi", 0, 1, 2).Replicas(5).Learner(3)
 	step, ok := plan.Next(c.Build()).Step.(plan.StartMembers)
 	if !ok || len(step.Members) != 1 {
 		t.Fatalf("the step is %#v, want that the learner starts", step)

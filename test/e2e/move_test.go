@@ -63,32 +63,8 @@ func TestASingleMemberMovesToAnotherStorageClassWhileItIsWrittenTo(t *testing.T)
 func moveToAnotherClass(t *testing.T, replicas int32) {
 	t.Helper()
 	c := newWorld(t).create("demo", spec(replicas))
-	before := c.ready()
-	ids := c.ids()
-	services := c.memberServices()
 	class := c.anotherClass()
-	writing := c.write()
-
-	start := time.Now()
-	c.edit(storageClass(class))
-	after := c.ready()
-	t.Logf("%d members moved in %s", replicas, time.Since(start).Round(100*time.Millisecond))
-	now := c.ids()
-	if got, want := slices.Sorted(maps.Keys(now)), slices.Sorted(maps.Keys(ids)); !slices.Equal(got, want) {
-		t.Errorf("the members are %v, want %v as before", got, want)
-	}
-	for name, id := range now {
-		if ids[name] == id {
-			t.Errorf("%s is member %x still: it did not move", name, id)
-		}
-	}
-	if !slices.Equal(after.Status.Endpoints, before.Status.Endpoints) {
-		t.Errorf("the endpoints are %v, want %v as before", after.Status.Endpoints, before.Status.Endpoints)
-	}
-	if got := c.memberServices(); fmt.Sprint(got) != fmt.Sprint(services) {
-		t.Errorf("the Services of the members are %v, want %v as before", got, services)
-	}
-	c.onlyVolumesOfMembers()
+	c.movesBy(storageClass(class))
 	claims, err := c.claims(c.ctx)
 	c.must(err)
 	for name, claim := range claims {
@@ -96,6 +72,57 @@ func moveToAnotherClass(t *testing.T, replicas int32) {
 			t.Errorf("claim %s is of class %s, want %s", name, got, class)
 		}
 	}
+}
+
+func TestAClusterMovesToSmallerVolumesWhileItIsWrittenTo(t *testing.T) {
+	t.Parallel()
+	c := newWorld(t).create("demo", spec(3, volumeSize("1Gi")))
+	c.movesBy(volumeSize("800Mi"))
+	c.volumesHave("800Mi")
+}
+
+func TestVolumesOnWhichTheDataWouldNotFitAreKeptAndThatIsTold(t *testing.T) {
+	t.Parallel()
+	c := newWorld(t).create("demo", spec(3, volumeSize("1Gi"), fixedQuota("40Mi")))
+	c.ready()
+	ids := c.ids()
+	c.putAll(24)
+	c.edit(volumeSize("800Mi"))
+	c.await("waiting until it is told that the data has to shrink first", func(obj *v1alpha1.EtcdCluster) string {
+		return framework.Mentions(obj, v1alpha1.ConditionProgressing, "the volumes have 1Gi and storage.size asks for 800Mi")
+	})
+	c.sameMembers(ids)
+	c.volumesHave("1Gi")
+}
+
+// movesBy edits the spec of a cluster that is being written to, and expects that new members have taken all places.
+func (c *cluster) movesBy(edit func(*v1alpha1.EtcdClusterSpec)) {
+	c.t.Helper()
+	before := c.ready()
+	ids := c.ids()
+	services := c.memberServices()
+	writing := c.write()
+
+	start := time.Now()
+	c.edit(edit)
+	after := c.ready()
+	c.t.Logf("%d members moved in %s", len(ids), time.Since(start).Round(100*time.Millisecond))
+	now := c.ids()
+	if got, want := slices.Sorted(maps.Keys(now)), slices.Sorted(maps.Keys(ids)); !slices.Equal(got, want) {
+		c.t.Errorf("the members are %v, want %v as before", got, want)
+	}
+	for name, id := range now {
+		if ids[name] == id {
+			c.t.Errorf("%s is member %x still: it did not move", name, id)
+		}
+	}
+	if !slices.Equal(after.Status.Endpoints, before.Status.Endpoints) {
+		c.t.Errorf("the endpoints are %v, want %v as before", after.Status.Endpoints, before.Status.Endpoints)
+	}
+	if got := c.memberServices(); fmt.Sprint(got) != fmt.Sprint(services) {
+		c.t.Errorf("the Services of the members are %v, want %v as before", got, services)
+	}
+	c.onlyVolumesOfMembers()
 	c.isSealed()
 	writing.nothingLost()
 	writing.gapAtMost(tolerable)

@@ -13,8 +13,8 @@ import (
 // StorageSpec is where the members keep their data: a volume each (the default), or ephemeral storage.
 type StorageSpecApplyConfiguration struct {
 	// size of each member's volume. Default 8Gi. At least 100Mi. A larger size expands the volumes of all members while
-	// they run, if their StorageClass allows it. A smaller one shrinks nothing, because Kubernetes cannot; it takes back
-	// an expansion that has not taken place yet.
+	// they run, if their StorageClass allows it. A smaller one takes back an expansion that has not taken place yet; and
+	// without maxSize it has members moved, one at a time, to new volumes of that size, as long as the data fits there.
 	Size *resource.Quantity `json:"size,omitempty"`
 	// maxSize lets the operator expand the volumes up to this size, in steps of half the present size and at least 1Gi:
 	// when the data fills 80 % of etcd's quota, when the database takes 60 % of the volume, and when a member stops

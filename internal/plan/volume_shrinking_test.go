@@ -1,0 +1,98 @@
+package plan_test
+
+import (
+	"testing"
+
+	"github.com/quorate/quorate/internal/plan"
+	"github.com/quorate/quorate/internal/state"
+	"github.com/quorate/quorate/internal/state/statetest"
+)
+
+// Of a volume of 4Gi a database may take the quota that follows from it, 1.6Gi.
+func TestMembersMoveToSmallerVolumes(t *testing.T) {
+	const why = "its volume has 8Gi and storage.size asks for 4Gi"
+	three := func() *statetest.Builder { return statetest.Formed(3).Volumes("8Gi").Spec(sizeOf("4Gi")) }
+	surge := func(m *state.Member) { m.Volume.Surge = true }
+	four := func() *statetest.Builder {
+		return statetest.Formed(4).Replicas(3).Volumes("8Gi").Spec(sizeOf("4Gi")).Grown("4Gi", 3).Budget(4).Member(3, surge)
+	}
+	before := resumed(3, 1)
+	before.Incarnation.QuotaSize = 8 * gib
+	stays := func(from string) []string {
+		return []string{"MovingMember: the volumes have 8Gi and storage.size asks for 4Gi, where the database could take " + from}
+	}
+	scenarios{
+		"one more is added first": {
+			cluster: three(), step: learnerIn(3), blocked: []string{movesBecause(why, "demo-0, demo-1, demo-2")},
+		},
+		"then the member with the highest slot leaves": {
+			cluster: four(), step: retire(four(), 2), blocked: []string{movesBecause(why, "demo-0, demo-1, demo-2")},
+		},
+		"nobody moves to where the data would have no room to grow": {
+			cluster: three().Database("820Mi", "820Mi", 1), pending: stays("1638Mi"),
+		},
+		"they move on while it still fits": {
+			cluster: four().Database("820Mi", "820Mi", 1), step: retire(four(), 2),
+			blocked: []string{movesBecause(why, "demo-0, demo-1, demo-2")},
+		},
+		"nobody moves before every member has told how large its database is": {
+			cluster: three().NoPod(1), step: start(before),
+		},
+		"nobody moves from volumes that were grown by need": {cluster: three().MaxSize("16Gi")},
+		"nobody moves from a volume that merely turned out larger than was asked for": {
+			cluster: statetest.Formed(3).Volumes("4Gi").Member(0, func(m *state.Member) { m.Volume.Capacity = 10 * gib }),
+		},
+		"nobody moves while the expansion that the size takes back has not happened": {
+			cluster: statetest.Formed(3).Volumes("8Gi").Request("16Gi", 0, 1, 2).Spec(sizeOf("12Gi")),
+			blocked: []string{"VolumeGrowing: waiting until Kubernetes has expanded"},
+		},
+	}.run(t)
+}
+
+func TestSizesOfVolumesThatAreToShrink(t *testing.T) {
+	mixed := func() *statetest.Builder {
+		return statetest.Formed(3).Volumes("8Gi").Spec(sizeOf("4Gi")).Grown("4Gi", 2)
+	}
+	full := mixed().Database("1400Mi", "1400Mi", 0)
+	silent := mixed().With(func(c *state.Cluster) {
+		c.Etcd.Serving, c.Etcd.Listed = false, false
+	}).NoPod(0, 1, 2)
+	for name, row := range map[string]struct {
+		cluster *statetest.Builder
+		ensures []plan.Step
+		absent  []plan.Step
+	}{
+		"a smaller volume is not expanded again": {cluster: mixed(), absent: []plan.Step{plan.ResizeVolumes{}}},
+		"also not while nobody tells how large the databases are": {
+			cluster: silent, absent: []plan.Step{plan.ResizeVolumes{}},
+		},
+		"it is when the data has come to need the room": {
+			cluster: full, ensures: []plan.Step{resize(full, 8*gib, sameSize, 2)},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			scenarioEnsures(t, plan.Next(row.cluster.Build()), row.ensures, row.absent)
+		})
+	}
+}
+
+func TestTheVolumeOfANewMember(t *testing.T) {
+	joining := func(size string) *statetest.Builder {
+		return statetest.Formed(3).Volumes("8Gi").Spec(sizeOf(size)).Replicas(5).Learner(3)
+	}
+	for name, row := range map[string]struct {
+		cluster *statetest.Builder
+		size    int64
+	}{
+		"has the size of the spec":                                       {cluster: joining("8Gi")},
+		"also when that is less than the others have, and the data fits": {cluster: joining("4Gi")},
+		"else that of the others":                                        {cluster: joining("4Gi").Database("4Gi", "4Gi", 0), size: 8 * gib},
+	} {
+		t.Run(name, func(t *testing.T) {
+			step, ok := plan.Next(row.cluster.Build()).Step.(plan.StartMembers)
+			if !ok || step.Members[0].Incarnation.VolumeSize != row.size {
+				t.Errorf("step is %+v, want the start of a member whose volume has %d bytes (0: as the spec says)", step, row.size)
+			}
+		})
+	}
+}
