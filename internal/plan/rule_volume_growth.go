@@ -122,7 +122,8 @@ func setSizes(c *state.Cluster, in *state.Incarnation) {
 	if c.Ephemeral() {
 		return
 	}
-	if wanted := presentSize(c); wanted != specSize(c) && !(shrinking(c) && fit(c) == dataFits) {
+	mayShrink := shrinking(c) && fit(c) == dataFits
+	if wanted := presentSize(c); wanted != specSize(c) && !mayShrink {
 		in.VolumeSize = wanted
 	}
 	if quota := quotaSize(c); quota != specSize(c) {

@@ -90,8 +90,8 @@ func (w *walk) tellShrinking() {
 	if !shrinking(c) || growing(c) || fit(c) != dataTooLarge {
 		return
 	}
-	w.pend(v1alpha1.ReasonMovingMember, fmt.Sprintf("the volumes have %s and storage.size asks for %s, where the database "+
-		"could take %s: members move to smaller volumes when its file is below %d %% of that on all of them (delete data "+
-		"and defragment, or set storage.size to what the volumes have)", size(presentSize(c)), size(specSize(c)),
-		size(shrunkLimit(c)), roomyPercent))
+	w.pend(v1alpha1.ReasonMovingMember, fmt.Sprintf("the volumes have %s and storage.size asks for %s, where the "+
+		"database could take %s: members move to smaller volumes when its file is below %d %% of that on all of them "+
+		"(delete data and defragment, or set storage.size to what the volumes have)", size(presentSize(c)),
+		size(specSize(c)), size(shrunkLimit(c)), roomyPercent))
 }
