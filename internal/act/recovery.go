@@ -25,7 +25,7 @@ func (e *Executor) recovery(ctx context.Context, w *writer, c *state.Cluster, st
 	case plan.BeginRecovery:
 		return e.beginRecovery(ctx, w, c, s)
 	case plan.Salvage:
-		return salvage(ctx, w, c)
+		return salvage(ctx, w, c, s)
 	case plan.RecordSalvaged:
 		return changeVolume(ctx, w, s.Volume, func(v *corev1.PersistentVolumeClaim) {
 			resources.RecordStarted(v, s.ClusterID)
@@ -63,13 +63,15 @@ func (e *Executor) beginRecovery(ctx context.Context, w *writer, c *state.Cluste
 }
 
 // salvage creates the volume of the new cluster, unless a former attempt did, and the Pod that fills it.
-func salvage(ctx context.Context, w *writer, c *state.Cluster) error {
+func salvage(ctx context.Context, w *writer, c *state.Cluster, s plan.Salvage) error {
 	r := c.Underway()
 	if r == nil {
 		return fmt.Errorf("the record of the recovery is gone: %w", errChanged)
 	}
 	if r.Volume == nil {
-		volume := resources.Volume(w.cluster, resources.RecoveredMember(w.cluster, *r))
+		member := resources.RecoveredMember(w.cluster, *r)
+		member.VolumeSize = s.Size
+		volume := resources.Volume(w.cluster, member)
 		if err := w.create(ctx, volume); err != nil && !apierrors.IsAlreadyExists(err) {
 			return err
 		}

@@ -77,9 +77,18 @@ func votes(r state.DataReport) bool { return slices.Contains(r.Voters, r.MemberI
 func survivor(c *state.Cluster, m state.Member, r state.DataReport) state.Survivor {
 	return state.Survivor{
 		Name: m.Name, MemberID: m.ID, Volume: m.Volume.Name, VolumeUID: m.Volume.UID,
-		PersistentVolume: m.Volume.PersistentVolume, Version: versionFor(c, m),
+		PersistentVolume: m.Volume.PersistentVolume, Version: salvageVersion(c, m),
 		LastTerm: r.LastTerm, LastIndex: r.LastIndex, Commit: r.Commit,
 	}
+}
+
+// salvageVersion is the release that reads the member's data: the wanted one, unless the data is of another minor. Even
+// an upgrade that was taken back is not: where etcd's cluster version is, nobody can tell any more.
+func salvageVersion(c *state.Cluster, m state.Member) string {
+	if recorded := m.Volume.Version; state.Minor(recorded) != state.Minor(c.Version()) {
+		return recorded
+	}
+	return c.Version()
 }
 
 // missing are the voters that did not survive.

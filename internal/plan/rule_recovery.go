@@ -144,7 +144,8 @@ func (w *walk) salvage(r *state.Recovery) {
 		w.salvageAgain(*s, "volume "+volume+" is gone")
 	case s == nil:
 		// Invariant: it mounts the volume of the survivor for reading, and writes to a volume that was made for it.
-		w.propose(creation, Salvage{LossID: r.Loss.ID, Volume: volume}, v1alpha1.ReasonRecovering,
+		setSizes(c, &in)
+		w.propose(creation, Salvage{LossID: r.Loss.ID, Volume: volume, Size: in.VolumeSize}, v1alpha1.ReasonRecovering,
 			"no Pod of the lost cluster runs any more")
 	case s.Report != nil && s.Report.QuorumLossID == r.Loss.ID:
 		w.propose(creation, RecordSalvaged{Volume: volume, ClusterID: in.ClusterID}, v1alpha1.ReasonRecovering,

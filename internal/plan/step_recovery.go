@@ -33,6 +33,8 @@ type (
 	Salvage struct {
 		LossID string
 		Volume string
+		// Size of the volume in bytes; 0 stands for what the spec says.
+		Size int64
 	}
 	// RecordSalvaged records on the new cluster's volume that it holds the data: it must never be started empty.
 	RecordSalvaged struct {
