@@ -15,6 +15,9 @@ import (
 // starts again serves by then (or its next restart shows a reason).
 const settleTime = 30 * time.Second
 
+// helperRetry is how long after its creation a Pod that has failed, and is not started again by its kubelet, is replaced.
+const helperRetry = time.Minute
+
 // examination is what is known of a quorum that may be lost for ever.
 type examination struct {
 	// loss is proven; nil otherwise.
@@ -123,7 +126,7 @@ func (e *examination) reportOf(c *state.Cluster, m state.Member) (state.DataRepo
 	name := resources.InspectionName(m.Volume.Name)
 	at := slices.IndexFunc(c.Inspections, func(i state.Inspection) bool { return i.Pod == name })
 	if at >= 0 && c.Inspections[at].VolumeUID == m.Volume.UID && !outrun(m, c.Inspections[at]) &&
-		!mended(c, m, c.Inspections[at]) {
+		!mended(c, m, c.Inspections[at]) && !e.failed(c, c.Inspections[at]) {
 		if i := c.Inspections[at]; i.Report == nil || i.Terminating {
 			e.doubt("its volume %s is being read: %s", m.Volume.Name, cmp.Or(i.Waiting, "Pod "+i.Pod+" runs"))
 			return state.DataReport{}, false
@@ -163,6 +166,17 @@ func outrun(m state.Member, i state.Inspection) bool {
 func mended(c *state.Cluster, m state.Member, i state.Inspection) bool {
 	wanted := resources.InspectionPod(c.Object, c.OperatorImage, m.Volume.Name, m.Volume.UID, inspectionNode(c, m))
 	return i.Report == nil && i.Spec != resources.HelperSpec(wanted)
+}
+
+// failed tells that the Pod of an inspection ended without a report, for example because its node evicted it, and that it
+// is time for another one.
+func (e *examination) failed(c *state.Cluster, i state.Inspection) bool {
+	if i.Report != nil || !i.Finished {
+		return false
+	}
+	wait := i.Created.Add(helperRetry).Sub(c.Now)
+	e.wake = max(wait, e.wake)
+	return wait <= 0
 }
 
 // inspectionNode is where the volume is in use, or may be: a volume is attached to one node at a time.

@@ -150,6 +150,11 @@ func (w *walk) salvage(r *state.Recovery) {
 	case s.Report != nil && s.Report.QuorumLossID == r.Loss.ID:
 		w.propose(creation, RecordSalvaged{Volume: volume, ClusterID: in.ClusterID}, v1alpha1.ReasonRecovering,
 			fmt.Sprintf("%d keys at revision %d were salvaged and read back", s.Report.Digest.Keys, s.Report.Digest.Revision))
+	case s.Finished && c.Now.Before(s.Created.Add(helperRetry)):
+		w.wakeAfter(s.Created.Add(helperRetry).Sub(c.Now))
+		w.block(everything, v1alpha1.ReasonRecovering, failedSalvage(*s)+": the salvage begins again in a minute")
+	case s.Finished:
+		w.salvageAgain(*s, failedSalvage(*s))
 	case s.Spec != resources.HelperSpec(resources.SalvagePod(c.Object, c.OperatorImage, *r)):
 		w.salvageAgain(*s, "what its Pod is made from has changed")
 	default:
@@ -160,6 +165,9 @@ func (w *walk) salvage(r *state.Recovery) {
 		w.block(everything, v1alpha1.ReasonRecovering, message)
 	}
 }
+
+// failedSalvage says why a Pod that its kubelet does not start again has not salvaged the data.
+func failedSalvage(s state.Salvage) string { return "its Pod has failed (" + s.Waiting + ")" }
 
 // salvageAgain ends the Pod that salvages: it may begin anew at any time.
 func (w *walk) salvageAgain(s state.Salvage, why string) {

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/quorate/quorate/internal/plan"
 	"github.com/quorate/quorate/internal/resources"
@@ -48,4 +49,42 @@ func TestTheSalvageRunsTheVersionOfTheData(t *testing.T) {
 	if got := lossOf(t, patch).ChosenSurvivor().Version; got != statetest.Version {
 		t.Errorf("etcd %s is to read the data of etcd 3.6.14, want the wanted release %s of its minor", got, statetest.Version)
 	}
+}
+
+func TestAPodThatHelpsIsMadeAnewWhenItHasFailed(t *testing.T) {
+	loss := lossOf(t, lostQuorum())
+	failed := func(ago time.Duration) *statetest.Builder {
+		return lostQuorum().Report(func(i *state.Inspection) {
+			i.Report, i.At, i.Finished, i.Waiting, i.Created = nil, time.Time{}, true, "Evicted", statetest.Now.Add(-ago)
+		})
+	}
+	salvaging := func(ago time.Duration) *statetest.Builder {
+		b := lostQuorum().Recover(loss, "demo-1", "demo-2").NoPod(0).With(func(c *state.Cluster) { c.Inspections = nil })
+		return b.Salvaged().Recovery(func(r *state.Recovery) {
+			r.Volume.Started = false
+			r.Salvage = &state.Salvage{
+				Pod: "p", UID: "u", Finished: true, Waiting: "Evicted", Created: statetest.Now.Add(-ago),
+				Spec: resources.HelperSpec(resources.SalvagePod(b.Build().Object, statetest.OperatorImage, *r)),
+			}
+		})
+	}
+	i := failed(0).Build().Inspections[0]
+	scenarios{
+		"one that reads": {
+			cluster: failed(time.Hour), ensures: []plan.Step{plan.DeleteHelper{Name: i.Pod, UID: i.UID}},
+			blocked: []string{unproven + "volume demo-0-", noQuorum, waiting0},
+		},
+		"but not at once, as often as it fails": {
+			cluster: failed(10 * time.Second), absent: []plan.Step{plan.DeleteHelper{}}, wake: 50 * time.Second,
+			blocked: []string{unproven + "its volume demo-0-", noQuorum, waiting0},
+		},
+		"one that salvages": {
+			cluster: salvaging(time.Hour), ensures: []plan.Step{plan.DeleteHelper{Name: "p", UID: "u"}},
+			blocked: []string{"Recovering: its Pod has failed (Evicted): the salvage begins again"},
+		},
+		"and that neither": {
+			cluster: salvaging(10 * time.Second), absent: []plan.Step{plan.DeleteHelper{}}, wake: 50 * time.Second,
+			blocked: []string{"Recovering: its Pod has failed (Evicted): the salvage begins again in a minute"},
+		},
+	}.run(t)
 }

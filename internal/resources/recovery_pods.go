@@ -52,6 +52,7 @@ func ParseInspection(pod *corev1.Pod) state.Inspection {
 	i := state.Inspection{
 		Pod: pod.Name, UID: pod.UID, VolumeUID: types.UID(pod.Annotations[annotationVolumeUID]),
 		Terminating: pod.DeletionTimestamp != nil, Waiting: podWaiting(pod), Spec: HelperSpec(pod),
+		Created: pod.CreationTimestamp.Time, Finished: ended(pod),
 	}
 	for _, v := range pod.Spec.Volumes {
 		if v.Name == sourceVolume && v.PersistentVolumeClaim != nil {
@@ -112,7 +113,7 @@ func SalvagePod(c *v1alpha1.EtcdCluster, image string, r state.Recovery) *corev1
 func ParseSalvage(pod *corev1.Pod) state.Salvage {
 	s := state.Salvage{
 		Pod: pod.Name, UID: pod.UID, Terminating: pod.DeletionTimestamp != nil, Waiting: podWaiting(pod),
-		Spec: HelperSpec(pod),
+		Spec: HelperSpec(pod), Created: pod.CreationTimestamp.Time, Finished: ended(pod),
 	}
 	var report state.SalvageReport
 	at, waiting := result(pod, &report)

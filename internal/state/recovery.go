@@ -110,6 +110,9 @@ type Inspection struct {
 	// Report is what it has read; nil before it ended well.
 	Report      *DataReport
 	Terminating bool
+	// Created is when Kubernetes accepted it. Finished tells that its containers ended and will not be started again.
+	Created  time.Time
+	Finished bool
 	// Spec names what the Pod was made from.
 	Spec string
 	// Waiting is why there is no report yet, in the words of Kubernetes.
@@ -148,6 +151,9 @@ type Salvage struct {
 	Pod         string
 	UID         types.UID
 	Terminating bool
+	// Created and Finished as those of an Inspection.
+	Created  time.Time
+	Finished bool
 	// Spec names what the Pod was made from.
 	Spec string
 	// Report is what it has done; nil before it ended well.
