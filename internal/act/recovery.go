@@ -17,7 +17,9 @@ import (
 func (e *Executor) recovery(ctx context.Context, w *writer, c *state.Cluster, step plan.Step) error {
 	switch s := step.(type) {
 	case plan.InspectVolume:
-		return w.create(ctx, resources.InspectionPod(w.cluster, c.OperatorImage, s.Volume, s.VolumeUID, s.Node))
+		pod := resources.InspectionPod(w.cluster, c.OperatorImage, s.Volume, s.VolumeUID, s.Node)
+		resources.RecordConfirms(pod, s.Confirms)
+		return w.create(ctx, pod)
 	case plan.DeleteHelper:
 		pod := &corev1.Pod{}
 		pod.Namespace, pod.Name, pod.UID = w.cluster.Namespace, s.Name, s.UID

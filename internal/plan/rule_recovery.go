@@ -37,6 +37,7 @@ func recovery(w *walk) {
 	}
 	switch {
 	case w.fence(r):
+	case w.confirmEvidence(r):
 	case r.Loss.Chosen != 0 && !salvaged(r):
 		w.salvage(r)
 	case w.replaceAuthorities(r):
@@ -79,6 +80,9 @@ func contradiction(c *state.Cluster, r *state.Recovery) string {
 	if chosen == nil || salvaged(r) {
 		return ""
 	}
+	if why := otherLogs(c, r); why != "" {
+		return why
+	}
 	m := c.MemberByID(chosen.MemberID)
 	switch {
 	case m == nil || m.Volume == nil || m.Volume.UID != chosen.VolumeUID:
@@ -103,13 +107,17 @@ func (w *walk) fence(r *state.Recovery) bool {
 			return true
 		}
 		dead := fenced(c, p.Node) || slices.Contains(r.Confirmed, p.Name)
-		if !p.Terminating || dead {
+		if !p.Terminating || dead && !p.Forced {
 			w.propose(creation, DeletePod{Name: p.Name, UID: p.UID, Why: "the cluster is recovered", Force: p.Terminating},
 				v1alpha1.ReasonRecovering, "nothing of the lost cluster may run")
 		}
 		waiting = append(waiting, p.Name+onNode(c, p.Node))
 	}
+	pods := len(waiting)
 	for _, i := range c.Inspections {
+		if pods == 0 && i.Confirms == r.To {
+			continue
+		}
 		if !i.Terminating {
 			w.ensure(DeleteHelper{Name: i.Pod, UID: i.UID})
 		}

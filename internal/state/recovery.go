@@ -105,6 +105,9 @@ type Inspection struct {
 	UID       types.UID
 	Volume    string
 	VolumeUID types.UID
+	// Confirms is the token of the new cluster (Recovery.To) when it was made after all Pods of the lost one had ended;
+	// empty else.
+	Confirms string
 	// At is when it ended; zero while it has not.
 	At time.Time
 	// Report is what it has read; nil before it ended well.
