@@ -43,7 +43,7 @@ func ParsePod(cluster string, pod *corev1.Pod) (state.Pod, error) {
 		Forced:           pod.DeletionTimestamp != nil && ptr.Deref(pod.DeletionGracePeriodSeconds, 1) == 0,
 		Ready:            ready(pod),
 		NotReadySince:    notReadySince(pod),
-		Pinned:           pinnedNode(pod.Spec.Affinity),
+		Pinned:           pinnedNode(pod),
 		Quota:            renderedQuota(pod),
 	}
 	if r.values[AnnotationSealedAfter] != "" {
