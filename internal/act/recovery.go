@@ -17,7 +17,9 @@ import (
 func (e *Executor) recovery(ctx context.Context, w *writer, c *state.Cluster, step plan.Step) error {
 	switch s := step.(type) {
 	case plan.InspectVolume:
-		return w.create(ctx, resources.InspectionPod(w.cluster, c.OperatorImage, s.Volume, s.VolumeUID, s.Node))
+		pod := resources.InspectionPod(w.cluster, c.OperatorImage, s.Volume, s.VolumeUID, s.Node)
+		resources.RecordConfirms(pod, s.Confirms)
+		return w.create(ctx, pod)
 	case plan.DeleteHelper:
 		pod := &corev1.Pod{}
 		pod.Namespace, pod.Name, pod.UID = w.cluster.Namespace, s.Name, s.UID
@@ -25,7 +27,7 @@ func (e *Executor) recovery(ctx context.Context, w *writer, c *state.Cluster, st
 	case plan.BeginRecovery:
 		return e.beginRecovery(ctx, w, c, s)
 	case plan.Salvage:
-		return salvage(ctx, w, c)
+		return salvage(ctx, w, c, s)
 	case plan.RecordSalvaged:
 		return changeVolume(ctx, w, s.Volume, func(v *corev1.PersistentVolumeClaim) {
 			resources.RecordStarted(v, s.ClusterID)
@@ -63,13 +65,15 @@ func (e *Executor) beginRecovery(ctx context.Context, w *writer, c *state.Cluste
 }
 
 // salvage creates the volume of the new cluster, unless a former attempt did, and the Pod that fills it.
-func salvage(ctx context.Context, w *writer, c *state.Cluster) error {
+func salvage(ctx context.Context, w *writer, c *state.Cluster, s plan.Salvage) error {
 	r := c.Underway()
 	if r == nil {
 		return fmt.Errorf("the record of the recovery is gone: %w", errChanged)
 	}
 	if r.Volume == nil {
-		volume := resources.Volume(w.cluster, resources.RecoveredMember(w.cluster, *r))
+		member := resources.RecoveredMember(w.cluster, *r)
+		member.VolumeSize = s.Size
+		volume := resources.Volume(w.cluster, member)
 		if err := w.create(ctx, volume); err != nil && !apierrors.IsAlreadyExists(err) {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -45,6 +46,7 @@ func newLostWorld(t *testing.T, crash int) *lostWorld {
 	w.survivor = resources.Volume(kept.Cluster, members[0])
 	resources.RecordStarted(w.survivor, w.latch.ClusterID)
 	w.survivor.Spec.VolumeName = "pv-0"
+	w.survivor.Spec.Resources.Requests[corev1.ResourceStorage] = resource.MustParse("40Gi") // it has grown
 	pod := resources.Pod(kept.Cluster, members[0], state.Start{
 		InitialCluster: w.latch.InitialCluster, Voter: true, Trust: kept.Trust().Name,
 	})
@@ -219,8 +221,8 @@ func TestARecoveryIsTheSameWhereverTheOperatorCrashes(t *testing.T) {
 			t.Errorf("crash before write %d: the latch is %+v, want that of a new cluster that has formed", crash, c.Latch)
 		}
 		if len(c.Members) != 1 || c.Members[0].Volume == nil || !c.Members[0].Volume.Started ||
-			c.Members[0].Pod == nil || !c.Members[0].Pod.Sealed {
-			t.Errorf("crash before write %d: the members are %+v, want one, sealed, on the salvaged volume", crash, c.Members)
+			c.Members[0].Volume.Request != 40<<30 || c.Members[0].Pod == nil || !c.Members[0].Pod.Sealed {
+			t.Errorf("crash before write %d: the members are %+v, want one, sealed, on the salvaged volume of 40Gi", crash, c.Members)
 		}
 		for _, side := range []state.Side{state.PeerSide, state.ClientSide} {
 			if a := w.authority(side); a.Recovery != loss.ID || !a.Previous.Empty() {

@@ -158,31 +158,3 @@ func (l *log) voters(names map[uint64]string) ([]uint64, error) {
 	slices.Sort(ids)
 	return ids, nil
 }
-
-// CommitAll marks the whole log as committed. Only for the copy of a log that is the newest of all that are left: a
-// member with that log would win their election and commit all of it. Without this, etcd's --force-new-cluster drops
-// what the member had not been told to be committed yet, also when a client had been (server/etcdserver/bootstrap.go,
-// bootstrapWALFromSnapshot).
-func CommitAll(dir string) error {
-	path := filepath.Join(dir, walDir)
-	l, err := openLog(path, wal.Open)
-	if err != nil && wal.Repair(zap.NewNop(), path) { // a torn last record, as etcd repairs it at its start
-		l, err = openLog(path, wal.Open)
-	}
-	if err != nil {
-		return err
-	}
-	defer l.close()
-	_, last := l.last()
-	if last <= l.state.GetCommit() {
-		return nil
-	}
-	l.state.Commit = &last
-	if err := l.wal.Save(l.state, nil); err != nil {
-		return fmt.Errorf("write to the copy of the write-ahead log: %w", err)
-	}
-	if err := l.wal.Sync(); err != nil {
-		return fmt.Errorf("write the copy of the write-ahead log: %w", err)
-	}
-	return nil
-}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/quorate/quorate/internal/quorum"
@@ -15,6 +14,9 @@ import (
 // settleTime is how long a member's etcd may run without serving before its volume is read: a cluster that merely
 // starts again serves by then (or its next restart shows a reason).
 const settleTime = 30 * time.Second
+
+// helperRetry is how long after its creation a Pod that has failed, and is not started again by its kubelet, is replaced.
+const helperRetry = time.Minute
 
 // examination is what is known of a quorum that may be lost for ever.
 type examination struct {
@@ -69,7 +71,24 @@ func remains(c *state.Cluster) (left []state.Member, suspected bool) {
 			left = append(left, m)
 		}
 	}
-	return left, len(left) < quorum.Majority(len(c.Latch.Launched))
+	return left, mayBeTooFew(c, left)
+}
+
+// mayBeTooFew tells that those that are left may be no majority. Until the logs were read, one of them may be a
+// learner: then it is one less, of one voter less. The Pod of an ephemeral member is never made anew, so that its label
+// tells.
+func mayBeTooFew(c *state.Cluster, left []state.Member) bool {
+	launched := len(c.Latch.Launched)
+	if !c.Ephemeral() {
+		return len(left) < launched && len(left) <= quorum.Majority(launched-1)
+	}
+	learners := 0
+	for _, m := range left {
+		if m.Pod != nil && !m.Pod.Voter {
+			learners++
+		}
+	}
+	return len(left)-learners < quorum.Majority(launched-learners)
 }
 
 // goneForGood says why the member's data cannot come back by itself. A claim that is being deleted keeps it as long as
@@ -107,7 +126,7 @@ func (e *examination) reportOf(c *state.Cluster, m state.Member) (state.DataRepo
 	name := resources.InspectionName(m.Volume.Name)
 	at := slices.IndexFunc(c.Inspections, func(i state.Inspection) bool { return i.Pod == name })
 	if at >= 0 && c.Inspections[at].VolumeUID == m.Volume.UID && !outrun(m, c.Inspections[at]) &&
-		!mended(c, m, c.Inspections[at]) {
+		!mended(c, m, c.Inspections[at]) && !e.failed(c, c.Inspections[at]) {
 		if i := c.Inspections[at]; i.Report == nil || i.Terminating {
 			e.doubt("its volume %s is being read: %s", m.Volume.Name, cmp.Or(i.Waiting, "Pod "+i.Pod+" runs"))
 			return state.DataReport{}, false
@@ -149,146 +168,21 @@ func mended(c *state.Cluster, m state.Member, i state.Inspection) bool {
 	return i.Report == nil && i.Spec != resources.HelperSpec(wanted)
 }
 
+// failed tells that the Pod of an inspection ended without a report, for example because its node evicted it, and that it
+// is time for another one.
+func (e *examination) failed(c *state.Cluster, i state.Inspection) bool {
+	if i.Report != nil || !i.Finished {
+		return false
+	}
+	wait := i.Created.Add(helperRetry).Sub(c.Now)
+	e.wake = max(wait, e.wake)
+	return wait <= 0
+}
+
 // inspectionNode is where the volume is in use, or may be: a volume is attached to one node at a time.
 func inspectionNode(c *state.Cluster, m state.Member) string {
 	if m.Pod != nil && m.Pod.Node != "" {
 		return m.Pod.Node
 	}
 	return pin(c, m)
-}
-
-// judge compares what is left with the voters that the newest log names.
-func (e *examination) judge(c *state.Cluster, left []state.Member, reports map[uint64]state.DataReport) {
-	loss := state.QuorumLoss{ClusterID: c.Latch.ClusterID}
-	voters, names, broken := slices.Clone(c.Latch.Launched), memberNames(c), []string{}
-	useless := map[uint64]state.Missing{}
-	newest := state.DataReport{}
-	for _, m := range left {
-		r := reports[m.ID]
-		switch {
-		case r.Problem != "":
-			broken = append(broken, m.Name+": "+r.Problem)
-			useless[m.ID] = state.Missing{Volume: m.Volume.Name, Why: "its data cannot be read: " + shortened(r.Problem)}
-			continue
-		case r.Empty:
-			useless[m.ID] = state.Missing{Volume: m.Volume.Name, Why: "its volume " + m.Volume.Name + " holds no data"}
-			continue
-		case r.ClusterID != c.Latch.ClusterID || r.MemberID != m.ID:
-			e.doubt("volume %s holds data of member %x of cluster %x", m.Volume.Name, r.MemberID, r.ClusterID)
-			return
-		}
-		loss.Survivors = append(loss.Survivors, survivor(c, m, r))
-		for id, name := range r.Names {
-			names[id] = name
-		}
-		if newer(r, newest) {
-			newest, voters, loss.Chosen = r, r.Voters, m.ID
-		}
-	}
-	switch {
-	case len(loss.Survivors) == 0 && len(broken) > 0:
-		e.doubt("the data that is left cannot be read (%s): repair the volume, or delete its claim when it is of no use",
-			strings.Join(broken, "; "))
-		return
-	case len(voters) == 0:
-		e.doubt("the log of the newest survivor names no voter")
-		return
-	}
-	loss.Missing = missing(c, loss, voters, names, useless)
-	for i := range loss.Missing {
-		if m := &loss.Missing[i]; reports[m.MemberID].Problem != "" {
-			m.Fenced = false // its log may be the newest: the user has to give it up by name
-		}
-	}
-	unplaced := slices.IndexFunc(loss.Missing, func(m state.Missing) bool { return m.NoNode })
-	if len(loss.Survivors) == 0 && unplaced >= 0 {
-		e.doubt("volume %s is there, but no node for it: bring one back, or delete the claim when it is of no use",
-			loss.Missing[unplaced].Volume)
-		return
-	}
-	if len(voters)-len(loss.Missing) >= quorum.Majority(len(voters)) {
-		return // those that are left are a majority: they only have to run
-	}
-	loss.ID = resources.LossID(loss)
-	e.loss = &loss
-}
-
-// newer is raft's own order of logs: the one that no other can outvote.
-func newer(r, than state.DataReport) bool {
-	return cmp.Or(cmp.Compare(r.LastTerm, than.LastTerm), cmp.Compare(r.LastIndex, than.LastIndex)) > 0
-}
-
-func survivor(c *state.Cluster, m state.Member, r state.DataReport) state.Survivor {
-	return state.Survivor{
-		Name: m.Name, MemberID: m.ID, Volume: m.Volume.Name, VolumeUID: m.Volume.UID,
-		PersistentVolume: m.Volume.PersistentVolume, Version: versionFor(c, m),
-		LastTerm: r.LastTerm, LastIndex: r.LastIndex, Commit: r.Commit,
-	}
-}
-
-// missing are the voters that did not survive.
-func missing(
-	c *state.Cluster, loss state.QuorumLoss, voters []uint64, names map[uint64]string, useless map[uint64]state.Missing,
-) []state.Missing {
-	var list []state.Missing
-	for _, id := range voters {
-		if slices.ContainsFunc(loss.Survivors, func(s state.Survivor) bool { return s.MemberID == id }) {
-			continue
-		}
-		entry := useless[id]
-		entry.MemberID, entry.Name = id, cmp.Or(names[id], resources.FormatID(id))
-		if m := c.MemberByID(id); m != nil {
-			entry.Node = place(*m)
-			entry.Why = cmp.Or(entry.Why, goneForGood(c, *m))
-			entry.NoNode = noNodeForLong(c, *m) != ""
-			if m.Volume != nil {
-				entry.Volume = m.Volume.Name
-			}
-		}
-		entry.Why = cmp.Or(entry.Why, withoutTrace(c))
-		entry.Fenced = fenced(c, entry.Node)
-		if slices.ContainsFunc(list, func(m state.Missing) bool { return m.Name == entry.Name }) {
-			entry.Name = resources.FormatID(id)
-		}
-		list = append(list, entry)
-	}
-	slices.SortFunc(list, func(a, b state.Missing) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.MemberID, b.MemberID))
-	})
-	return list
-}
-
-// withoutTrace is why a member is missing of which nothing is left.
-func withoutTrace(c *state.Cluster) string {
-	if c.Ephemeral() {
-		return "its Pod is gone and its data with it"
-	}
-	return "its volume is gone"
-}
-
-// fenced tells that nothing runs on the node any more: it does not exist, or an administrator vouches for it.
-func fenced(c *state.Cluster, node string) bool {
-	n, exists := c.Nodes[node]
-	return node != "" && c.Nodes != nil && (!exists || n.OutOfService)
-}
-
-// memberNames are the names that are known without reading any volume.
-func memberNames(c *state.Cluster) map[uint64]string {
-	names := map[uint64]string{}
-	for _, in := range resources.LatchMembers(c.Object, *c.Latch) {
-		names[in.MemberID] = resources.MemberName(c.Object.Name, in.Slot)
-	}
-	for _, m := range c.Members {
-		names[m.ID] = m.Name
-	}
-	return names
-}
-
-// shortened keeps a message from elsewhere at a length that a record and the status bear.
-func shortened(s string) string {
-	const limit = 400
-	if len(s) <= limit {
-		return s
-	}
-	return strings.ToValidUTF8(s[:limit], "") + "..."
 }

@@ -93,6 +93,11 @@ func TestHibernationWaits(t *testing.T) {
 			step:    plan.Retire{Name: "demo-3", Volume: volume(statetest.Formed(3).Learner(3), 3)},
 			blocked: []string{"Hibernating: learner demo-3", "ScalingDown: the cluster is about to hibernate"},
 		},
+		"for a learner in sync beside one, which no disruption controller would count for its promotion": {
+			cluster: formed().Replicas(5).Learner(3).Launch(3).Run(3).Seal(3).NoPod(1).NoVolume(1),
+			step:    plan.Retire{Name: "demo-3", Volume: volume(statetest.Formed(3).Learner(3), 3)},
+			blocked: []string{"Hibernating: learner demo-3", "ScalingDown: the cluster is about to hibernate, and demo-1 is lost"},
+		},
 		"for the Pod of a removed member": {
 			cluster: formed().Leftover(3, true).With(terminateLeftovers),
 			blocked: []string{"ScalingDown: Pod demo-3"}, ensures: []plan.Step{budget(4)},

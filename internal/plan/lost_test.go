@@ -74,10 +74,9 @@ func TestLostEphemeralMember(t *testing.T) {
 				"StartingMember: demo-0",
 			},
 		},
-		"goes before a learner that is in flight, which etcd would not let be followed by another": {
+		"goes before a learner that is in flight, which is kept": {
 			cluster: three().Replicas(5).Learner(3).Launch(3).NoPod(1), step: removed(gone),
-			blocked: []string{"ReplacingMember: demo-1 is replaced",
-				"ScalingDown: learner demo-3 is removed: demo-1 has to be replaced first"},
+			blocked: []string{"ReplacingMember: demo-1 is replaced", "ScalingUp: waiting for learner demo-3"},
 		},
 		"whose Pod is terminating is waited for": {
 			cluster: three().Terminate(1), blocked: []string{"StartingMember: demo-1: its Pod is being deleted"},

@@ -4,7 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/plan"
 	"github.com/quorate/quorate/internal/resources"
 	"github.com/quorate/quorate/internal/state"
@@ -36,8 +35,7 @@ const (
 
 func TestAMajorityOfTheVolumesIsNoLoss(t *testing.T) {
 	tests := map[string]*statetest.Builder{
-		"one volume of three is gone": statetest.Formed(3).Crash(0).Lose(1),
-		"all Pods are gone":           statetest.Formed(3).NoPod(0, 1, 2).Lose(),
+		"all Pods are gone": statetest.Formed(3).NoPod(0, 1, 2).Lose(),
 		"two volumes are gone, yet etcd serves": statetest.Formed(5).NoPod(3, 4).NoVolume(3, 4).
 			With(func(c *state.Cluster) { c.OperatorImage = statetest.OperatorImage }),
 		"two volumes are gone, and the operator cannot reach the third member": statetest.Formed(3).Unreachable(0).Lose(1, 2),
@@ -50,10 +48,6 @@ func TestAMajorityOfTheVolumesIsNoLoss(t *testing.T) {
 				c.Nodes[name] = state.Node{NotReadySince: statetest.Now.Add(-time.Hour), OutOfService: true}
 			}
 		}),
-		"a person asked for the replacement of a member whose volume is there": statetest.Formed(3).Crash(0, 1).Lose(2).
-			With(func(c *state.Cluster) {
-				c.Object.Annotations = map[string]string{v1alpha1.AnnotationReplaceMember: resources.FormatID(c.Members[1].ID)}
-			}),
 		"it hibernates": statetest.Formed(3).Lose(1, 2).With(func(c *state.Cluster) { c.Object.Spec.Hibernated = new(true) }),
 		"the log of the last member names it as the only voter": lostQuorum().Report(func(i *state.Inspection) {
 			i.Report.Voters = i.Report.Voters[:1]

@@ -107,8 +107,9 @@ func unwanted(c *state.Cluster, l state.Member) string {
 		return "the cluster is about to hibernate, and it is not in sync yet"
 	}
 	for _, m := range c.Voters() {
-		if replaceable(c, m) && lost(c, m) != "" {
-			return m.Name + " has to be replaced first"
+		// Else it stays: it does not stand in the way of the removal, and is promoted after it.
+		if c.Hibernated() && lost(c, m) != "" {
+			return "the cluster is about to hibernate, and " + m.Name + " is lost"
 		}
 	}
 	if why := cmp.Or(otherClass(c, l.Volume), marooned(c, l)); why != "" {

@@ -37,6 +37,7 @@ func recovery(w *walk) {
 	}
 	switch {
 	case w.fence(r):
+	case w.confirmEvidence(r):
 	case r.Loss.Chosen != 0 && !salvaged(r):
 		w.salvage(r)
 	case w.replaceAuthorities(r):
@@ -79,6 +80,9 @@ func contradiction(c *state.Cluster, r *state.Recovery) string {
 	if chosen == nil || salvaged(r) {
 		return ""
 	}
+	if why := otherLogs(c, r); why != "" {
+		return why
+	}
 	m := c.MemberByID(chosen.MemberID)
 	switch {
 	case m == nil || m.Volume == nil || m.Volume.UID != chosen.VolumeUID:
@@ -103,13 +107,17 @@ func (w *walk) fence(r *state.Recovery) bool {
 			return true
 		}
 		dead := fenced(c, p.Node) || slices.Contains(r.Confirmed, p.Name)
-		if !p.Terminating || dead {
+		if !p.Terminating || dead && !p.Forced {
 			w.propose(creation, DeletePod{Name: p.Name, UID: p.UID, Why: "the cluster is recovered", Force: p.Terminating},
 				v1alpha1.ReasonRecovering, "nothing of the lost cluster may run")
 		}
 		waiting = append(waiting, p.Name+onNode(c, p.Node))
 	}
+	pods := len(waiting)
 	for _, i := range c.Inspections {
+		if pods == 0 && i.Confirms == r.To {
+			continue
+		}
 		if !i.Terminating {
 			w.ensure(DeleteHelper{Name: i.Pod, UID: i.UID})
 		}
@@ -144,11 +152,17 @@ func (w *walk) salvage(r *state.Recovery) {
 		w.salvageAgain(*s, "volume "+volume+" is gone")
 	case s == nil:
 		// Invariant: it mounts the volume of the survivor for reading, and writes to a volume that was made for it.
-		w.propose(creation, Salvage{LossID: r.Loss.ID, Volume: volume}, v1alpha1.ReasonRecovering,
+		setSizes(c, &in)
+		w.propose(creation, Salvage{LossID: r.Loss.ID, Volume: volume, Size: in.VolumeSize}, v1alpha1.ReasonRecovering,
 			"no Pod of the lost cluster runs any more")
 	case s.Report != nil && s.Report.QuorumLossID == r.Loss.ID:
 		w.propose(creation, RecordSalvaged{Volume: volume, ClusterID: in.ClusterID}, v1alpha1.ReasonRecovering,
 			fmt.Sprintf("%d keys at revision %d were salvaged and read back", s.Report.Digest.Keys, s.Report.Digest.Revision))
+	case s.Finished && c.Now.Before(s.Created.Add(helperRetry)):
+		w.wakeAfter(s.Created.Add(helperRetry).Sub(c.Now))
+		w.block(everything, v1alpha1.ReasonRecovering, failedSalvage(*s)+": the salvage begins again in a minute")
+	case s.Finished:
+		w.salvageAgain(*s, failedSalvage(*s))
 	case s.Spec != resources.HelperSpec(resources.SalvagePod(c.Object, c.OperatorImage, *r)):
 		w.salvageAgain(*s, "what its Pod is made from has changed")
 	default:
@@ -159,6 +173,9 @@ func (w *walk) salvage(r *state.Recovery) {
 		w.block(everything, v1alpha1.ReasonRecovering, message)
 	}
 }
+
+// failedSalvage says why a Pod that its kubelet does not start again has not salvaged the data.
+func failedSalvage(s state.Salvage) string { return "its Pod has failed (" + s.Waiting + ")" }
 
 // salvageAgain ends the Pod that salvages: it may begin anew at any time.
 func (w *walk) salvageAgain(s state.Salvage, why string) {

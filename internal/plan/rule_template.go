@@ -18,7 +18,7 @@ func templateNeed(c *state.Cluster, m state.Member) need {
 		return need{}
 	}
 	version, _ := target(c, m)
-	d := resources.Compare(m.Pod.Applied, resources.Applied(c.Object, version))
+	d := difference(c, m, version)
 	activity, why := v1alpha1.ReasonRollingOut, "spec."+strings.Join(d.Recreate, ", spec.")+" changed"
 	if d.Image {
 		why = imageChange(m, version)
@@ -85,7 +85,7 @@ func (w *walk) mend(m state.Member, activity string) bool {
 		return false
 	}
 	version := versionFor(c, m)
-	if !mendable(c, m, resources.Compare(m.Pod.Applied, resources.Applied(c.Object, version)), version) {
+	if !mendable(c, m, difference(c, m, version), version) {
 		return false
 	}
 	w.propose(creation, patchStep(c, m, version), activity,

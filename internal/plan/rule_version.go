@@ -198,13 +198,17 @@ func tooOld(exit *state.Exit, minor string) bool {
 // correctVersion lets a member start again that was taken back too far: an upgrade had been completed when nobody saw
 // it. Its etcd itself says so.
 func (w *walk) correctVersion() {
+	wanted := w.c.Version()
 	for _, m := range w.c.Members {
 		p := m.Pod
-		wanted := w.c.Version()
-		if m.Volume == nil || p == nil || p.Running || !tooOld(p.LastExit, state.Minor(wanted)) {
+		if p == nil || p.Running || !tooOld(p.LastExit, nextMinor(p.Version)) {
 			continue
 		}
-		if nextMinor(m.Volume.Version) == state.Minor(wanted) {
+		switch later := nextMinor(p.Version); {
+		case later != state.Minor(wanted):
+			w.block(0, v1alpha1.ReasonVersionRefused, fmt.Sprintf("version %s is refused: the data of %s is of a later minor, "+
+				"and etcd %s does not start on it: set spec.version to a release of %s", wanted, m.Name, p.Version, later))
+		case m.Volume != nil && nextMinor(m.Volume.Version) == later:
 			w.ensure(RecordVolumeVersion{Volume: m.Volume.Name, Version: wanted})
 		}
 	}

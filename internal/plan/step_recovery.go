@@ -16,6 +16,8 @@ type (
 		VolumeUID types.UID
 		// Node to which the Pod must go; empty leaves it to the scheduler.
 		Node string
+		// Confirms is the token of the new cluster when no Pod of the lost one is there any more; empty else.
+		Confirms string
 	}
 	// DeleteHelper deletes a Pod that inspected or salvaged data, and is of no use any more.
 	DeleteHelper struct {
@@ -33,6 +35,8 @@ type (
 	Salvage struct {
 		LossID string
 		Volume string
+		// Size of the volume in bytes; 0 stands for what the spec says.
+		Size int64
 	}
 	// RecordSalvaged records on the new cluster's volume that it holds the data: it must never be started empty.
 	RecordSalvaged struct {

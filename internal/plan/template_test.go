@@ -71,7 +71,7 @@ func TestImageIsChangedInPlace(t *testing.T) {
 		},
 		"nor is a new process that reports the old version": {
 			cluster: to().Budget(3).Member(2, patchedIn(another, "3.6.17")), ensures: []plan.Step{budget(2)},
-			blocked: []string{"StartingMember: demo-2 runs etcd 3.6.16 although its image was changed to that of 3.6.17",
+			blocked: []string{"StartingMember: demo-2 runs etcd 3.6.16 although its image is to be that of 3.6.17",
 				waits("demo-2 has to be healthy and ready first"), left("demo-0, demo-1")},
 		},
 		"a new process of the new version is": {

@@ -168,5 +168,10 @@ func TestAMemberThatWasTakenBackTooFarStartsAgain(t *testing.T) {
 			cluster: b(), ensures: []plan.Step{plan.RecordVolumeVersion{Volume: volume(b(), 0), Version: "3.7.3"}},
 			blocked: []string{"QuorumLost: no majority", "StartingMember: demo-0"},
 		},
+		"once a person wants that minor again, and is told so until then": {
+			cluster: b().Spec(version("3.6.16")), absent: []plan.Step{plan.RecordVolumeVersion{}},
+			blocked: []string{"QuorumLost: no majority", "StartingMember: demo-0", "VersionRefused: version 3.6.16 is refused: " +
+				"the data of demo-0 is of a later minor, and etcd 3.6.16 does not start on it: set spec.version to a release of 3.7"},
+		},
 	}.run(t)
 }

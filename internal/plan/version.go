@@ -59,11 +59,20 @@ func runningVersion(c *state.Cluster) string {
 // the size of the volumes is as good as one that does, as long as its quota is the one that follows from it.
 func desiredTemplate(c *state.Cluster, m state.Member) string {
 	size := quotaSize(c)
-	if m.Pod != nil && resources.RecordedVolumeSize(m.Pod.Applied) == 0 &&
-		(m.Pod.Quota == 0 || m.Pod.Quota == resources.QuotaBackendBytes(c.Object, size)) {
-		return resources.Applied(c.Object, versionFor(c, m))
+	if m.Pod == nil {
+		return resources.AppliedOn(c.Object, versionFor(c, m), size)
 	}
-	return resources.AppliedOn(c.Object, versionFor(c, m), size)
+	if resources.RecordedVolumeSize(m.Pod.Applied) == 0 &&
+		(m.Pod.Quota == 0 || m.Pod.Quota == resources.QuotaBackendBytes(c.Object, size)) {
+		size = 0
+	}
+	return resources.KeepImage(c.Object, resources.AppliedOn(c.Object, versionFor(c, m), size), m.Pod.Applied)
+}
+
+// difference is what it takes to bring the member's Pod to this version and to the spec.
+func difference(c *state.Cluster, m state.Member, version string) resources.Difference {
+	desired := resources.KeepImage(c.Object, resources.Applied(c.Object, version), m.Pod.Applied)
+	return resources.Compare(m.Pod.Applied, desired)
 }
 
 // nextMinor is the minor after a version's: "3.7" after "3.6.16"; empty for what is no version.

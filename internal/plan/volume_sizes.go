@@ -28,13 +28,17 @@ const (
 // fullMark is how etcd's last words tell of a full volume (the text of ENOSPC).
 const fullMark = "no space left on device"
 
-// livingVolumes are those that may be started, or run: the members', and those whose member is not known to be removed.
+// livingVolumes are those that may be started, or run: the members', those whose member is not known to be removed, and
+// the one to which a lost cluster is salvaged.
 func livingVolumes(c *state.Cluster) []state.Volume {
 	var list []state.Volume
 	for _, m := range c.Members {
 		if m.Volume != nil {
 			list = append(list, *m.Volume)
 		}
+	}
+	if r := c.Underway(); r != nil && r.Volume != nil {
+		list = append(list, *r.Volume)
 	}
 	return slices.DeleteFunc(append(list, unretired(c.Leftovers.Volumes)...), func(v state.Volume) bool {
 		return v.Retired || v.Terminating || v.Foreign()

@@ -36,6 +36,17 @@ func AppliedOn(c *v1alpha1.EtcdCluster, version string, volumeSize int64) string
 	return applied(c, version, volumeSize)
 }
 
+// KeepImage is what is desired of a Pod, a rendering of Applied, with the image that it has: where the spec names the
+// digest of another version's image, nobody knows another one of the Pod's own version.
+func KeepImage(c *v1alpha1.EtcdCluster, desired, applied string) string {
+	now, err := decode(applied)
+	then, _ := decode(desired)
+	if err != nil || now.Version != then.Version || !pinsAnother(c, now.Version) {
+		return desired
+	}
+	return withImage(desired, applied)
+}
+
 // RecordedVolumeSize is the size of the volumes, in bytes, in what a Pod was rendered from; 0 when it is not in it.
 func RecordedVolumeSize(applied string) int64 {
 	var a appliedSpec
@@ -54,6 +65,9 @@ func applied(c *v1alpha1.EtcdCluster, version string, volumeSize int64) string {
 	}
 	if t := spec.PodTemplate; t != nil {
 		t.Metadata, t.Spec = orNil(t.Metadata), orNil(t.Spec)
+	}
+	if pinsAnother(c, version) {
+		spec.Image.Digest = nil
 	}
 	return encode(appliedSpec{
 		Version:     version,

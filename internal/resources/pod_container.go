@@ -65,17 +65,28 @@ func container(c *v1alpha1.EtcdCluster, i state.Incarnation, start state.Start) 
 	}
 }
 
-// Image is the image of an etcd version.
+// Image is the image of an etcd version: with the digest in the spec if that is of this version.
 func Image(c *v1alpha1.EtcdCluster, version string) string {
 	repository, digest := DefaultImageRepository, ""
 	if spec := c.Spec.Image; spec != nil {
-		repository, digest = ptr.Deref(spec.Repository, repository), ptr.Deref(spec.Digest, digest)
+		repository = ptr.Deref(spec.Repository, repository)
+		if !pinsAnother(c, version) {
+			digest = ptr.Deref(spec.Digest, digest)
+		}
 	}
 	image := repository + ":v" + version
 	if digest != "" {
 		image += "@" + digest
 	}
 	return image
+}
+
+// pinsAnother tells that the digest in the spec is that of another version's image. Who edits both means both: an upgrade
+// that is refused, or that waits, must not reach a member by the digest alone.
+func pinsAnother(c *v1alpha1.EtcdCluster, version string) bool {
+	pinned := c.Spec.Image != nil && c.Spec.Image.Digest != nil
+	wanted := ptr.Deref(c.Spec.Version, "")
+	return pinned && wanted != "" && wanted != version
 }
 
 func pullPolicy(spec *v1alpha1.ImageSpec) corev1.PullPolicy {

@@ -43,7 +43,7 @@ func ParsePod(cluster string, pod *corev1.Pod) (state.Pod, error) {
 		Forced:           pod.DeletionTimestamp != nil && ptr.Deref(pod.DeletionGracePeriodSeconds, 1) == 0,
 		Ready:            ready(pod),
 		NotReadySince:    notReadySince(pod),
-		Pinned:           pinnedNode(pod.Spec.Affinity),
+		Pinned:           pinnedNode(pod),
 		Quota:            renderedQuota(pod),
 	}
 	if r.values[AnnotationSealedAfter] != "" {
@@ -75,16 +75,15 @@ func podSlot(cluster string, pod *corev1.Pod, peerURL string) (int, error) {
 
 // readContainer fills in what the kubelet reports.
 func readContainer(pod *corev1.Pod, p *state.Pod) {
-	ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 	status := etcdStatus(pod)
 	if status == nil {
-		p.Finished, p.Waiting = ended, podWaiting(pod)
+		p.Finished, p.Waiting = ended(pod), podWaiting(pod)
 		return
 	}
 	p.Running = status.State.Running != nil
 	// A terminal phase that somebody other than the kubelet wrote (the garbage collector of Pods) may come before the
 	// end of the container.
-	p.Finished = ended && !p.Running
+	p.Finished = ended(pod) && !p.Running
 	p.Restarts = int(status.RestartCount)
 	p.LastExit = lastExit(status)
 	if p.Running {
@@ -96,6 +95,11 @@ func readContainer(pod *corev1.Pod, p *state.Pod) {
 	if w := status.State.Waiting; w != nil && w.Reason != "" {
 		p.Waiting = reasonAndMessage(w.Reason, w.Message)
 	}
+}
+
+// ended tells that no container of the Pod will be started again, also because its node evicted it.
+func ended(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
 func etcdStatus(pod *corev1.Pod) *corev1.ContainerStatus {

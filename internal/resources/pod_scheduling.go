@@ -76,17 +76,26 @@ func spreadConstraints(cluster string, user []corev1.TopologySpreadConstraint) [
 	return user
 }
 
-// pinnedNode is the node that pinned wrote into the affinity; empty when the Pod is not pinned.
-func pinnedNode(a *corev1.Affinity) string {
-	if a == nil || a.NodeAffinity == nil || a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
-		return ""
-	}
-	for _, term := range a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms {
-		for _, f := range term.MatchFields {
-			if f.Key == metav1.ObjectNameField && len(f.Values) == 1 {
-				return f.Values[0]
-			}
+// pinnedNode is the node that pinned wrote into the affinity; empty when the Pod is not pinned. The user's own fields,
+// which the Pod records, come before it.
+func pinnedNode(pod *corev1.Pod) string {
+	applied, _ := decode(pod.Annotations[AnnotationApplied]) // one that cannot be read has none
+	asked := requiredTerms(applied.podSpec().Affinity)
+	for i, term := range requiredTerms(pod.Spec.Affinity) {
+		users := 0
+		if i < len(asked) {
+			users = len(asked[i].MatchFields)
+		}
+		if n := len(term.MatchFields); n > users && len(term.MatchFields[n-1].Values) == 1 {
+			return term.MatchFields[n-1].Values[0]
 		}
 	}
 	return ""
+}
+
+func requiredTerms(a *corev1.Affinity) []corev1.NodeSelectorTerm {
+	if a == nil || a.NodeAffinity == nil || a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
+		return nil
+	}
+	return a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
 }

@@ -6,6 +6,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/quorate/quorate/api/v1alpha1"
+	"github.com/quorate/quorate/internal/state"
 )
 
 func TestPinningNarrowsEveryTermThatTheUserRequires(t *testing.T) {
@@ -97,5 +100,25 @@ func TestSpreadConstraintsWithoutSelectorCountTheMembers(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestThePinIsToldFromWhatTheUserRequires(t *testing.T) {
+	for _, op := range []corev1.NodeSelectorOperator{corev1.NodeSelectorOpIn, corev1.NodeSelectorOpNotIn} {
+		terms := []corev1.NodeSelectorTerm{
+			{MatchFields: []corev1.NodeSelectorRequirement{{Key: "metadata.name", Operator: op, Values: []string{"n9"}}}},
+		}
+		c := cluster(podSpec(v1alpha1.PodSpec{Affinity: &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
+			RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{NodeSelectorTerms: terms},
+		}}}))
+		for _, pin := range []string{"", "n1"} {
+			if got := pinnedNode(Pod(c, bootstrapped(c, 0, "3.6.16"), state.Start{Node: pin})); got != pin {
+				t.Errorf("the user requires a node %s n9, and the Pod is said to be pinned to %q, want %q", op, got, pin)
+			}
+		}
+		c.Spec.PodTemplate = nil
+		if got := pinnedNode(Pod(c, bootstrapped(c, 0, "3.6.16"), state.Start{Node: "n1"})); got != "n1" {
+			t.Errorf("the user requires nothing, and the Pod is said to be pinned to %q", got)
+		}
 	}
 }

@@ -26,6 +26,8 @@ const (
 
 	// annotationVolumeUID on an inspection is the UID of the claim that it reads.
 	annotationVolumeUID = "quorate.dev/volume-uid"
+	// annotationConfirms on an inspection is the token of the cluster that takes the place of the one that was lost.
+	annotationConfirms = "quorate.dev/confirms"
 )
 
 // InspectionName is the name of the Pod that reads a volume.
@@ -47,11 +49,20 @@ func InspectionPod(c *v1alpha1.EtcdCluster, image, volume string, uid types.UID,
 	return pod
 }
 
+// RecordConfirms records on the Pod of an inspection that no Pod of the lost cluster is there any more, so that what it
+// finds is what the cluster with this token starts from; empty records nothing.
+func RecordConfirms(pod *corev1.Pod, token string) {
+	if token != "" {
+		setAnnotation(pod, annotationConfirms, token)
+	}
+}
+
 // ParseInspection decodes a Pod that reads a volume.
 func ParseInspection(pod *corev1.Pod) state.Inspection {
 	i := state.Inspection{
 		Pod: pod.Name, UID: pod.UID, VolumeUID: types.UID(pod.Annotations[annotationVolumeUID]),
 		Terminating: pod.DeletionTimestamp != nil, Waiting: podWaiting(pod), Spec: HelperSpec(pod),
+		Created: pod.CreationTimestamp.Time, Finished: ended(pod), Confirms: pod.Annotations[annotationConfirms],
 	}
 	for _, v := range pod.Spec.Volumes {
 		if v.Name == sourceVolume && v.PersistentVolumeClaim != nil {
@@ -112,7 +123,7 @@ func SalvagePod(c *v1alpha1.EtcdCluster, image string, r state.Recovery) *corev1
 func ParseSalvage(pod *corev1.Pod) state.Salvage {
 	s := state.Salvage{
 		Pod: pod.Name, UID: pod.UID, Terminating: pod.DeletionTimestamp != nil, Waiting: podWaiting(pod),
-		Spec: HelperSpec(pod),
+		Spec: HelperSpec(pod), Created: pod.CreationTimestamp.Time, Finished: ended(pod),
 	}
 	var report state.SalvageReport
 	at, waiting := result(pod, &report)

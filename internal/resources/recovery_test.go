@@ -136,3 +136,20 @@ func TestWhatHelperPodsTell(t *testing.T) {
 		})
 	}
 }
+
+func TestAHelperThatWasEvictedHasFinished(t *testing.T) {
+	created := metav1.Time{Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	evict := func(pod *corev1.Pod) *corev1.Pod {
+		pod.CreationTimestamp = created
+		pod.Status.Phase, pod.Status.Reason = corev1.PodFailed, "Evicted"
+		return pod
+	}
+	i := ParseInspection(evict(InspectionPod(cluster(), "image", "demo-0-a", "uid-claim", "")))
+	if !i.Finished || i.Report != nil || i.Waiting != "Evicted" || !i.Created.Equal(created.Time) {
+		t.Errorf("the inspection is read as %+v", i)
+	}
+	s := ParseSalvage(evict(SalvagePod(cluster(), "image", testRecovery())))
+	if !s.Finished || s.Report != nil || s.Waiting != "Evicted" || !s.Created.Equal(created.Time) {
+		t.Errorf("the salvage is read as %+v", s)
+	}
+}

@@ -44,6 +44,22 @@ func TestEverythingInTheLogOfTheSurvivorIsSalvaged(t *testing.T) {
 	}
 }
 
+func TestTheDataOfALearnerIsSalvaged(t *testing.T) {
+	for _, minor := range []string{"3.5", "3.6", "3.7"} {
+		t.Run("etcd "+minor, func(t *testing.T) {
+			w := newWorld(t, minor)
+			w.start("a")
+			acked := w.write("a", 100)
+			w.learn("b", "a")
+			w.kill("a", "b")
+			job := w.job("b")
+			w.salvage(job)
+			w.startRestored(job)
+			w.has(acked)
+		})
+	}
+}
+
 func TestASalvageBeginsAnewAfterItWasStopped(t *testing.T) {
 	w := newWorld(t, "3.6")
 	w.start("a", "b", "c")

@@ -21,11 +21,14 @@ import (
 	"github.com/quorate/quorate/internal/state"
 )
 
+const readyPoll = 100 * time.Millisecond
+
 type world struct {
 	t        *testing.T
 	programs string
 	dir      string
 	members  map[string]*member
+	voters   int
 }
 
 type member struct {
@@ -66,6 +69,7 @@ func (w *world) must(err error) {
 
 func (w *world) start(names ...string) {
 	w.t.Helper()
+	w.voters = len(names)
 	var list []string
 	for _, name := range names {
 		w.members[name] = &member{port: freePorts(w.t)}
@@ -85,6 +89,31 @@ func (w *world) run(name, dir string, args ...string) {
 		"--initial-advertise-peer-urls=" + peer}, args...)...)
 	m.cmd.Stderr = &m.log
 	w.must(m.cmd.Start())
+}
+
+// learn adds a learner beside the only voter, and waits until it has all that the voter has committed.
+func (w *world) learn(name, from string) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	defer cancel()
+	w.members[name] = &member{port: freePorts(w.t)}
+	peer := func(name string) string { return fmt.Sprintf("http://127.0.0.1:%d", w.members[name].port+1) }
+	_, err := w.client(from).MemberAddAsLearner(ctx, []string{peer(name)})
+	w.must(err)
+	w.run(name, filepath.Join(w.dir, name), "--initial-cluster-state=existing",
+		"--initial-cluster="+from+"="+peer(from)+","+name+"="+peer(name))
+	leader, err := w.client(from).Status(ctx, w.address(from))
+	w.must(err)
+	for ctx.Err() == nil {
+		asked, stop := context.WithTimeout(ctx, time.Second)
+		s, err := w.client(name).Status(asked, w.address(name))
+		stop()
+		if err == nil && s.RaftAppliedIndex >= leader.RaftIndex {
+			return
+		}
+		time.Sleep(readyPoll)
+	}
+	w.t.Fatalf("learner %s does not catch up", name)
 }
 
 func (w *world) kill(names ...string) {
@@ -171,8 +200,8 @@ func (w *world) inspectRunning(name string) state.DataReport {
 func (w *world) job(name string) salvage.Job {
 	w.t.Helper()
 	r := w.inspectRunning(name)
-	if len(r.Voters) != 3 || len(r.Names) != 3 {
-		w.t.Errorf("the voters are %x with the names %v, want three", r.Voters, r.Names)
+	if len(r.Voters) != w.voters || len(r.Names) != len(w.members) {
+		w.t.Errorf("the voters are %x and the names %v, want %d of %d", r.Voters, r.Names, w.voters, len(w.members))
 	}
 	url := fmt.Sprintf("http://127.0.0.1:%d", freePorts(w.t)+1)
 	token := "new-" + w.t.Name()

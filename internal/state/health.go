@@ -42,8 +42,8 @@ func (c *Cluster) judge(m *Member, committed uint64) (Health, string) {
 		return m.judgeSilence()
 	case m.Outlived():
 		return Unhealthy, "is about to be restarted with etcd " + m.Pod.Version
-	case m.Pod.PatchedContainer != "" && release(p.Version) != m.Pod.Version:
-		return Unhealthy, fmt.Sprintf("runs etcd %s although its image was changed to that of %s: spec.image must be of "+
+	case m.Pod.PatchedContainer != "" && release(p.Version) != m.Pod.Version, c.strays(p.Version, m.Pod.Version):
+		return Unhealthy, fmt.Sprintf("runs etcd %s although its image is to be that of %s: spec.image must be of "+
 			"spec.version", p.Version, m.Pod.Version)
 	case p.ClusterID != c.Etcd.ClusterID && c.Etcd.ClusterID != 0:
 		return Unhealthy, fmt.Sprintf("answers for another cluster (%x)", p.ClusterID)
@@ -60,6 +60,13 @@ func (c *Cluster) judge(m *Member, committed uint64) (Health, string) {
 	default:
 		return Healthy, ""
 	}
+}
+
+// strays tells that a member runs another minor than its Pod was made for, and than the members work together at: an
+// image that hides its version must not reach a second one. Where all have got there, nothing is gained by refusing it.
+func (c *Cluster) strays(runs, wanted string) bool {
+	known := c.Etcd.ClusterVersion
+	return Minor(runs) != Minor(wanted) && known != "" && known != Minor(runs)
 }
 
 // judgeSilence is the verdict on a member that does not answer.

@@ -72,6 +72,13 @@ func TestAssessMember(t *testing.T) {
 			one(func(m *state.Member) { m.Probe.Applied = 2 }).Member(0, func(m *state.Member) { m.Probe.Committed = 1002 }),
 			state.Healthy, "",
 		},
+		"that runs another minor than its Pod was made for, ahead of the cluster, is unhealthy": {
+			one(func(m *state.Member) { m.Probe.Version = "3.7.3" }).ClusterVersion("3.6"), state.Unhealthy,
+			"runs etcd 3.7.3 although its image is to be that of 3.6.16: spec.image must be of spec.version",
+		},
+		"may do so where the cluster has got there": {
+			one(func(m *state.Member) { m.Probe.Version = "3.7.3" }).ClusterVersion("3.7"), state.Healthy, "",
+		},
 		"is not behind what another cluster has committed": {
 			healthy().Member(2, func(m *state.Member) { m.Probe.ClusterID, m.Probe.Committed = 0xbad, 1e6 }), state.Healthy, "",
 		},

@@ -105,11 +105,17 @@ type Inspection struct {
 	UID       types.UID
 	Volume    string
 	VolumeUID types.UID
+	// Confirms is the token of the new cluster (Recovery.To) when it was made after all Pods of the lost one had ended;
+	// empty else.
+	Confirms string
 	// At is when it ended; zero while it has not.
 	At time.Time
 	// Report is what it has read; nil before it ended well.
 	Report      *DataReport
 	Terminating bool
+	// Created is when Kubernetes accepted it. Finished tells that its containers ended and will not be started again.
+	Created  time.Time
+	Finished bool
 	// Spec names what the Pod was made from.
 	Spec string
 	// Waiting is why there is no report yet, in the words of Kubernetes.
@@ -148,6 +154,9 @@ type Salvage struct {
 	Pod         string
 	UID         types.UID
 	Terminating bool
+	// Created and Finished as those of an Inspection.
+	Created  time.Time
+	Finished bool
 	// Spec names what the Pod was made from.
 	Spec string
 	// Report is what it has done; nil before it ended well.
