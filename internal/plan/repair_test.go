@@ -186,6 +186,11 @@ func TestAMemberOnANodeThatIsNotReady(t *testing.T) {
 			cluster: dead(three()).With(node(since(long))).Member(1, peer(state.PeerActive)),
 			blocked: []string{"StartingMember: demo-1 cannot be reached, but the leader is connected to it"},
 		},
+		"is looked at again when the leader may be proven to hear nothing of it": {
+			cluster: dead(three()).With(node(since(long))).Member(1, peer(state.PeerActive)).
+				With(func(c *state.Cluster) { c.Etcd.ListenAgain = time.Second }), wake: time.Second,
+			blocked: []string{"StartingMember: demo-1 cannot be reached, but the leader is connected to it"},
+		},
 		"is not while it cannot be told whether the leader is": {
 			cluster: dead(three()).With(node(since(long))).Member(1, peer(state.PeerUnknown)).
 				With(func(c *state.Cluster) { c.Etcd.PeersErr = "connection refused" }),
@@ -376,6 +381,14 @@ func TestACorruptMemberIsReplacedWhenTheOthersAgree(t *testing.T) {
 		},
 		"nothing is done when the others do not agree": {
 			cluster: hashed(right, state.Hash{Value: 3, Revision: 9}), blocked: []string{stop + "1 of 3"},
+		},
+		"nothing is done while the members hash their data still": {
+			cluster: hashed(right, state.Hash{Value: 1, Revision: 8}).With(func(c *state.Cluster) { c.Etcd.Hashing = true }),
+			blocked: []string{"Alarm: etcd reports CORRUPT for demo-1: waiting until the members have hashed their data"},
+		},
+		"nor is the end waited for when enough agree": {
+			cluster: hashed(right, right).Budget(3).With(func(c *state.Cluster) { c.Etcd.Hashing = true }), step: retire,
+			blocked: []string{told, replaced("demo-1", why)},
 		},
 		"nothing is done when they hash different revisions": {
 			cluster: hashed(right, state.Hash{Value: 1, Revision: 8}), blocked: []string{stop + "1 of 3"},
