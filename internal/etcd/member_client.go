@@ -22,7 +22,7 @@ const (
 	statusTimeout = 2 * time.Second
 	// absentTimeout bounds the question to a member that could not be connected to during the last one, which waited for
 	// statusTimeout: it is not waited for again in each observation, because its connection tells when it is back (watch).
-	absentTimeout = 200 * time.Millisecond
+	absentTimeout = 100 * time.Millisecond
 	// readTimeout bounds a linearizable read: an election (1 s by default) may go on meanwhile, and a repetition.
 	readTimeout = 5 * time.Second
 	// membershipTimeout is longer than the 7 s after which a server gives up a proposal (5 s + two elections,

@@ -51,6 +51,7 @@ type Observer struct {
 	published published
 	heard     heard
 	hashes    hashes
+	sightings sightings
 }
 
 // Observe makes one observation, reading Kubernetes through reader: the cache, or the API server itself before
@@ -80,6 +81,7 @@ func (o *Observer) Observe(
 			return nil, err
 		}
 	}
+	o.sightings.apply(clusterKey(c), c)
 	c.Assess()
 	o.readPeers(ctx, c)
 	if o.Nodes {

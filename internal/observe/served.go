@@ -94,5 +94,6 @@ func (o *Observer) Forget(cluster string) {
 	o.published.forget(cluster)
 	o.heard.forget(cluster)
 	o.hashes.forget(cluster)
+	o.sightings.forget(cluster)
 	o.Credentials.Forget(cluster)
 }

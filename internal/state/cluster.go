@@ -130,7 +130,8 @@ func (o ForeignObject) String() string {
 // Node is what matters of a Kubernetes node.
 type Node struct {
 	Ready bool
-	// NotReadySince is when it ceased to be ready; zero while it is, or when that is not known.
+	// NotReadySince is when it ceased to be ready, or when this operator first saw that if that was later; zero while it
+	// is ready, or when that is not known.
 	NotReadySince time.Time
 	// OutOfService tells that the node carries the taint node.kubernetes.io/out-of-service: an administrator vouches
 	// that nothing runs there any more.
