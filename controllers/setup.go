@@ -84,7 +84,7 @@ func ownObjects() labels.Selector {
 func SetupWithManager(mgr ctrl.Manager, pool *etcd.Pool, credentials *etcd.Credentials, opts Options) error {
 	observer := &observe.Observer{
 		Etcd: pool, Now: time.Now, DefaultVersion: opts.DefaultVersion, Nodes: opts.Nodes, Live: mgr.GetAPIReader(),
-		Credentials: credentials, Handshake: etcd.Served, ActivePeers: etcd.ActivePeers, OperatorImage: opts.OperatorImage,
+		Credentials: credentials, Handshake: etcd.Served, ReadPeers: etcd.ReadPeers, OperatorImage: opts.OperatorImage,
 		Operations: &etcd.Operations{Now: time.Now, Go: func(f func()) { go f() }, Ended: pool.Wake},
 	}
 	expect := act.NewExpectations(mgr.GetClient(), mgr.GetAPIReader(), time.Now)

@@ -72,8 +72,9 @@ func (w *modelWorld) client(name string) etcd.Client {
 	return c
 }
 
-func (w *modelWorld) activePeers(leader string, _ uint64, suspects []uint64) (map[uint64]bool, error) {
-	return w.model.ActivePeers(leader, suspects)
+func (w *modelWorld) activePeers(leader string, _ uint64) (map[uint64]bool, error) {
+	r, err := w.model.ReadPeers(leader)
+	return r.Active, err
 }
 
 func (w *modelWorld) put(name, value string) error { return w.model.Put(name, value) }

@@ -30,8 +30,8 @@ type world interface {
 	// exited tells with which code and last words the process exited.
 	exited(name string) (code int, message string, exited bool)
 	client(name string) etcd.Client
-	// activePeers tells from which suspects the leader hears.
-	activePeers(leader string, id uint64, suspects []uint64) (map[uint64]bool, error)
+	// activePeers tells from which others the leader hears.
+	activePeers(leader string, id uint64) (map[uint64]bool, error)
 	put(name, value string) error
 	// lost returns the acknowledged writes that a linearizable read at the member does not find.
 	lost(name string) ([]string, error)

@@ -7,8 +7,9 @@ import (
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 )
 
-// hashTimeout bounds the hash of all data of a member: it reads the whole database, of up to 8 GiB.
-const hashTimeout = 20 * time.Second
+// hashTimeout bounds the hash of all data of a member: it reads the whole database, of 8 GiB and more, perhaps from a
+// slow disk.
+const hashTimeout = 10 * time.Minute
 
 // MethodHashKV is the method of Client that reads a member's own data.
 const MethodHashKV Method = "HashKV"

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -19,6 +20,9 @@ const (
 	// statusTimeout bounds a question that a healthy member answers from memory: a member that started without a quorum
 	// accepts the connection and never answers.
 	statusTimeout = 2 * time.Second
+	// absentTimeout bounds the question to a member that could not be connected to during the last one, which waited for
+	// statusTimeout: it is not waited for again in each observation, because its connection tells when it is back (watch).
+	absentTimeout = 100 * time.Millisecond
 	// readTimeout bounds a linearizable read: an election (1 s by default) may go on meanwhile, and a repetition.
 	readTimeout = 5 * time.Second
 	// membershipTimeout is longer than the 7 s after which a server gives up a proposal (5 s + two elections,
@@ -40,6 +44,8 @@ type memberClient struct {
 	url         string
 	cancel      context.CancelFunc
 	watched     chan struct{} // closed when the watch has ended
+	// absent tells that there was no connection at the end of the last Status.
+	absent atomic.Bool
 }
 
 var _ Client = (*memberClient)(nil)
@@ -91,12 +97,27 @@ func (c *memberClient) failed(call string, classified error) error {
 	return fmt.Errorf("%s at %s: %w", call, c.target.Address, classified)
 }
 
+func (c *memberClient) connected() bool {
+	return c.etcd.ActiveConnection().GetState() == connectivity.Ready
+}
+
+// patience is how long the answer to a Status is waited for.
+func (c *memberClient) patience() time.Duration {
+	if c.absent.Load() && !c.connected() {
+		return absentTimeout
+	}
+	return statusTimeout
+}
+
 // Status implements Client.
 func (c *memberClient) Status(ctx context.Context) (Status, error) {
-	ctx, cancel := c.begin(ctx, statusTimeout)
+	bounded, cancel := c.begin(ctx, c.patience())
 	defer cancel()
 	// A member whose process has ended refuses the connection: that is an answer, not to be waited out.
-	r, err := c.status.Status(ctx, &etcdserverpb.StatusRequest{}, grpc.WaitForReady(false))
+	r, err := c.status.Status(bounded, &etcdserverpb.StatusRequest{}, grpc.WaitForReady(false))
+	if ctx.Err() == nil { // a question that the caller gave up tells nothing
+		c.absent.Store(err != nil && !c.connected())
+	}
 	if err != nil {
 		return Status{}, c.failed("status", classify(err))
 	}

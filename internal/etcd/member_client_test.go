@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -92,6 +93,33 @@ func TestAServerThatDoesNotAnswerCostsTheDeadlineAndNoMore(t *testing.T) {
 	}
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got error %v, want it to be %v", err, context.DeadlineExceeded)
+	}
+}
+
+// A listener that accepts connections and says nothing is as good as an address at which nobody is.
+func TestAMemberThatCannotBeConnectedToIsWaitedForOnce(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	c := clientOf(t, &server{address: l.Addr().String()})
+	asks := func(ctx context.Context) time.Duration {
+		start := time.Now()
+		if _, err := c.Status(ctx); err == nil {
+			t.Error("got an answer")
+		}
+		return time.Since(start)
+	}
+	impatient, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	asks(impatient)
+	if took := asks(t.Context()); took < statusTimeout-100*time.Millisecond {
+		t.Errorf("the first question that nobody gave up took %v, want %v", took, statusTimeout)
+	}
+	if took := asks(t.Context()); took > time.Second {
+		t.Errorf("the next took %v, want %v", took, absentTimeout)
 	}
 }
 

@@ -256,10 +256,20 @@ func (w *realWorld) client(name string) etcd.Client {
 	return c
 }
 
-func (w *realWorld) activePeers(leader string, id uint64, suspects []uint64) (map[uint64]bool, error) {
-	return etcd.ActivePeers(context.Background(), etcd.PeersQuestion{
-		Address: w.address(leader), Member: id, Suspects: suspects, Heartbeat: 100 * time.Millisecond,
-	})
+func (w *realWorld) activePeers(leader string, id uint64) (map[uint64]bool, error) {
+	before, err := etcd.ReadPeers(context.Background(), w.address(leader), id)
+	if err != nil {
+		return nil, err
+	}
+	time.Sleep(time.Second) // many heartbeats
+	now, err := etcd.ReadPeers(context.Background(), w.address(leader), id)
+	active := map[uint64]bool{}
+	for peer := range now.Active {
+		if now.Received[peer] > before.Received[peer] && now.Leadership == before.Leadership {
+			active[peer] = true
+		}
+	}
+	return active, err
 }
 
 // kv calls do with a client of the member, apart from the pool that is tested.

@@ -62,9 +62,11 @@ func (o *Observer) ask(ctx context.Context, c *state.Cluster, pods []state.Pod) 
 	switch {
 	case speaker == "":
 		a.etcd.Err = "no voter answers"
-	case a.complaint():
+	case !a.complaint():
+		o.hashes.forget(clusterKey(c))
+	default:
 		a.askAlarms(ctx, clients[speaker])
-		a.askHashes(ctx, clients)
+		o.askHashes(clusterKey(c), &a, pods, clients)
 		a.askHistory(ctx, c, clients[speaker], a.probes[speaker].Revision)
 	}
 	if a.etcd.Listed && a.minorsDiffer(c) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -100,7 +101,7 @@ func TestAskCluster(t *testing.T) {
 			state.Etcd{ClusterID: id, Listed: true, Serving: true, Alarms: []state.Alarm{
 				{Type: "NOSPACE", Member: "demo-0", ID: 1}, {Type: "CORRUPT", Member: "2", ID: 2},
 				{Type: "CORRUPT", Member: "an unknown member"},
-			}}, 2,
+			}, Hashing: true}, 2,
 		},
 	}
 	for name, test := range tests {
@@ -134,7 +135,9 @@ func (d clientsByPod) Client(t etcd.Target) (etcd.Client, error) { return d[t.Po
 func (d clientsByPod) Retain(string, []string)                   {}
 
 func observerOf(clients map[string]etcd.Client) *Observer {
-	return &Observer{Etcd: clientsByPod(clients)}
+	return &Observer{
+		Etcd: clientsByPod(clients), Now: time.Now, Operations: &etcd.Operations{Now: time.Now, Go: func(func()) {}},
+	}
 }
 
 func clusterOf(id uint64) *state.Cluster {

@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/quorate/quorate/internal/etcd"
@@ -136,7 +135,7 @@ func TestReadMemberServices(t *testing.T) {
 	}
 }
 
-func TestReadPeers(t *testing.T) {
+func TestTheLeaderIsAskedForAMemberThatDoesNotAnswer(t *testing.T) {
 	id := func(slot int) uint64 { return statetest.Formed(3).ID(slot) }
 	lost := errors.New("connection refused")
 	tests := map[string]struct {
@@ -168,15 +167,12 @@ func TestReadPeers(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			asked := ""
-			o := &Observer{ActivePeers: func(_ context.Context, q etcd.PeersQuestion) (map[uint64]bool, error) {
-				asked = q.Address
-				want := etcd.PeersQuestion{
-					Address: "10.0.0.0:2381", Member: id(0), Suspects: []uint64{id(1)}, Heartbeat: 100 * time.Millisecond,
+			clock := func() time.Time { return statetest.Now }
+			o := &Observer{Now: clock, ReadPeers: func(_ context.Context, address string, member uint64) (etcd.PeerReading, error) {
+				if asked = address; member != id(0) {
+					t.Errorf("asked for the metrics of member %x, want %x", member, id(0))
 				}
-				if diff := cmp.Diff(want, q); diff != "" {
-					t.Errorf("question (-want +got):\n%s", diff)
-				}
-				return test.active, test.err
+				return etcd.PeerReading{Active: test.active}, test.err
 			}}
 			c := test.cluster.Build()
 			o.readPeers(t.Context(), c)
@@ -190,45 +186,5 @@ func TestReadPeers(t *testing.T) {
 				t.Errorf("the reason is %q", c.Etcd.PeersErr)
 			}
 		})
-	}
-}
-
-// hashing answers for its own data only.
-type hashing struct {
-	speaker
-	value uint32
-	err   error
-}
-
-func (h hashing) HashKV(_ context.Context, revision int64) (etcd.Hash, error) {
-	return etcd.Hash{Value: h.value, Revision: revision, Compacted: 3}, h.err
-}
-
-func TestHashesAreAskedForWhileAnAlarmSaysThatDataIsCorrupt(t *testing.T) {
-	ask := func(alarms ...etcd.Alarm) answers {
-		list := etcd.MemberList{ClusterID: 1, Members: []etcd.Member{{ID: 1}, {ID: 2}, {ID: 3}}}
-		of := func(id uint64, revision int64, value uint32, err error) hashing {
-			return hashing{value: value, err: err, speaker: speaker{list: list, alarms: alarms, status: etcd.Status{
-				ClusterID: 1, MemberID: id, Leader: 1, Revision: revision, Errors: []string{"memberID:3 alarm:CORRUPT "},
-			}}}
-		}
-		pods := []state.Pod{
-			{UID: "a", MemberID: 1, IP: "192.0.2.1", Running: true}, {UID: "b", MemberID: 2, IP: "192.0.2.2", Running: true},
-			{UID: "c", MemberID: 3, IP: "192.0.2.3", Running: true}, {UID: "d", MemberID: 2, IP: "192.0.2.4", Running: true},
-		}
-		return observerOf(map[string]etcd.Client{
-			"a": of(1, 9, 77, nil), "b": of(2, 8, 77, nil), "c": of(3, 5, 78, nil), "d": of(2, 9, 0, errors.New("lost")),
-		}).ask(t.Context(), clusterOf(1), pods)
-	}
-	want := map[types.UID]state.Hash{
-		"a": {Value: 77, Revision: 8, Compacted: 3}, "b": {Value: 77, Revision: 8, Compacted: 3},
-		"c": {Value: 78, Revision: 8, Compacted: 3},
-	}
-	got := ask(etcd.Alarm{Type: etcd.AlarmCorrupt, MemberID: 3})
-	if diff := cmp.Diff(want, got.hashes); diff != "" {
-		t.Errorf("all hash up to the revision that those have whose data is right (-want +got):\n%s", diff)
-	}
-	if got := ask(etcd.Alarm{Type: etcd.AlarmNoSpace, MemberID: 3}).hashes; got != nil {
-		t.Errorf("without such an alarm all data was hashed: %v", got)
 	}
 }

@@ -41,14 +41,17 @@ type Observer struct {
 	Credentials *etcd.Credentials
 	// Handshake tells the fingerprint of the certificate that is served at an address; see etcd.Served.
 	Handshake func(ctx context.Context, address string, certificate *tls.Certificate) (string, error)
-	// ActivePeers tells from which suspects the leader hears; see etcd.ActivePeers.
-	ActivePeers func(ctx context.Context, q etcd.PeersQuestion) (map[uint64]bool, error)
+	// ReadPeers reads what the leader hears of others; see etcd.ReadPeers.
+	ReadPeers func(ctx context.Context, address string, member uint64) (etcd.PeerReading, error)
 
 	// Operations remember the long calls that go on in the background.
 	Operations *etcd.Operations
 
 	served    servedCertificates
 	published published
+	heard     heard
+	hashes    hashes
+	sightings sightings
 }
 
 // Observe makes one observation, reading Kubernetes through reader: the cache, or the API server itself before
@@ -78,6 +81,7 @@ func (o *Observer) Observe(
 			return nil, err
 		}
 	}
+	o.sightings.apply(clusterKey(c), c)
 	c.Assess()
 	o.readPeers(ctx, c)
 	if o.Nodes {

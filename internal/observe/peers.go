@@ -4,20 +4,23 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"slices"
-
-	"k8s.io/apimachinery/pkg/types"
+	"sync"
+	"time"
 
 	"github.com/quorate/quorate/internal/etcd"
 	"github.com/quorate/quorate/internal/resources"
 	"github.com/quorate/quorate/internal/state"
 )
 
-// readPeers asks the leader to which members it is connected, when a listed member does not answer: one that runs, but
-// not for us, is not taken for dead. The health of the members must have been assessed, and is so again.
+// silenceWindow is how long nothing may come from a peer, at least, until the leader counts as hearing nothing of it.
+const silenceWindow = time.Second
+
+// readPeers asks the leader from which members it hears, when a listed member does not answer: one that runs, but not
+// for us, is not taken for dead. The health of the members must have been assessed, and is so again.
 func (o *Observer) readPeers(ctx context.Context, c *state.Cluster) {
 	suspects := silent(c)
 	if !c.Formed() || !c.Etcd.Listed || c.Etcd.Leader == 0 || len(suspects) == 0 {
+		o.heard.forget(clusterKey(c))
 		return
 	}
 	leader := c.MemberByID(c.Etcd.Leader)
@@ -25,19 +28,17 @@ func (o *Observer) readPeers(ctx context.Context, c *state.Cluster) {
 		c.Etcd.PeersErr = "the leader does not answer"
 		return
 	}
-	active, err := o.ActivePeers(ctx, etcd.PeersQuestion{
-		Address: net.JoinHostPort(leader.Pod.IP, fmt.Sprint(resources.MetricsPort)), Member: leader.ID, Suspects: suspects,
-		Heartbeat: resources.HeartbeatInterval(c.Object),
-	})
+	begun := o.Now()
+	r, err := o.ReadPeers(ctx, net.JoinHostPort(leader.Pod.IP, fmt.Sprint(resources.MetricsPort)), leader.ID)
 	if err != nil {
 		c.Etcd.PeersErr = etcd.Reason(err)
 		return
 	}
-	for _, id := range suspects {
-		m := c.MemberByID(id)
-		m.Peer = state.PeerInactive
-		if active[id] {
-			m.Peer = state.PeerActive
+	taken := reading{PeerReading: r, begun: begun, ended: o.Now(), window: window(c)}
+	for id, v := range o.heard.judge(clusterKey(c), suspects, taken) {
+		c.MemberByID(id).Peer = v.peer
+		if v.again > 0 && (c.Etcd.ListenAgain == 0 || v.again < c.Etcd.ListenAgain) {
+			c.Etcd.ListenAgain = v.again
 		}
 	}
 	c.Assess()
@@ -54,42 +55,77 @@ func silent(c *state.Cluster) []uint64 {
 	return ids
 }
 
-// askHashes has every process hash its data up to the revision that all of them have, when an alarm says that data is
-// corrupt. etcd accepts no writes then, so that they have the same one soon.
-func (a *answers) askHashes(ctx context.Context, clients map[types.UID]etcd.Client) {
-	corrupt := func(alarm state.Alarm) bool { return alarm.Type == string(etcd.AlarmCorrupt) }
-	if !slices.ContainsFunc(a.etcd.Alarms, corrupt) {
-		return
-	}
-	type result struct {
-		uid  types.UID
-		hash etcd.Hash
-		err  error
-	}
-	common := a.commonRevision()
-	results := make(chan result, len(clients))
-	for uid, client := range clients {
-		go func() {
-			h, err := client.HashKV(ctx, common)
-			results <- result{uid, h, err}
-		}()
-	}
-	a.hashes = map[types.UID]state.Hash{}
-	for range clients {
-		if r := <-results; r.err == nil {
-			a.hashes[r.uid] = state.Hash{Value: r.hash.Value, Revision: r.hash.Revision, Compacted: r.hash.Compacted}
-		}
-	}
+// window is long enough for several heartbeats.
+func window(c *state.Cluster) time.Duration {
+	return max(silenceWindow, 3*resources.HeartbeatInterval(c.Object))
 }
 
-// commonRevision is the latest that all have that answered, but for those called corrupt.
-func (a *answers) commonRevision() int64 {
-	called := state.Cluster{Etcd: a.etcd}
-	common := int64(0)
-	for _, p := range a.probes {
-		if p.Answered && !called.CalledCorrupt(p.MemberID) && (common == 0 || p.Revision < common) {
-			common = p.Revision
+// reading is one of the leader, and when it was taken.
+type reading struct {
+	etcd.PeerReading
+	begun, ended time.Time
+	window       time.Duration
+}
+
+// hearing is what a leader had received from a peer, and since when, at least, that has not become more.
+type hearing struct {
+	leadership etcd.Leadership
+	received   float64
+	since      time.Time
+}
+
+// heard remembers, by clusters and peers that do not answer, what their leaders had received, so that no observation
+// has to wait in order to prove a silence: it compares what it reads with what one before it read.
+type heard struct {
+	mu       sync.Mutex
+	clusters map[string]map[uint64]hearing
+}
+
+// verdict on a peer, and after which time another reading can tell more; zero when none can.
+type verdict struct {
+	peer  state.Peer
+	again time.Duration
+}
+
+// judge takes the leader's word that a connection is lost. That there is one it believes unless nothing has come from
+// the peer for the window up to this reading, in one and the same leadership: only a leader is answered. What is not
+// proven to be silent counts as active.
+func (h *heard) judge(cluster string, suspects []uint64, now reading) map[uint64]verdict {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	verdicts, kept := map[uint64]verdict{}, map[uint64]hearing{}
+	for _, id := range suspects {
+		if !now.Active[id] {
+			verdicts[id] = verdict{peer: state.PeerInactive}
+			continue
+		}
+		before, known := h.clusters[cluster][id]
+		compares := known && before.leadership == now.Leadership && before.received <= now.Received[id]
+		spoke := compares && before.received < now.Received[id]
+		if !compares || spoke {
+			before = hearing{leadership: now.Leadership, received: now.Received[id], since: now.ended}
+		}
+		kept[id] = before
+		silence := max(now.begun.Sub(before.since), 0)
+		switch {
+		case spoke:
+			verdicts[id] = verdict{peer: state.PeerActive}
+		case silence >= now.window:
+			verdicts[id] = verdict{peer: state.PeerInactive}
+		default:
+			verdicts[id] = verdict{peer: state.PeerActive, again: now.window - silence}
 		}
 	}
-	return common
+	if h.clusters == nil {
+		h.clusters = map[string]map[uint64]hearing{}
+	}
+	h.clusters[cluster] = kept
+	return verdicts
+}
+
+// forget drops what is remembered of the cluster.
+func (h *heard) forget(cluster string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.clusters, cluster)
 }

@@ -92,5 +92,8 @@ func (o *Observer) serves(ctx context.Context, ip string, peer, client *tls.Cert
 func (o *Observer) Forget(cluster string) {
 	o.served.keep(cluster, nil)
 	o.published.forget(cluster)
+	o.heard.forget(cluster)
+	o.hashes.forget(cluster)
+	o.sightings.forget(cluster)
 	o.Credentials.Forget(cluster)
 }

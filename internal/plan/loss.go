@@ -2,8 +2,6 @@ package plan
 
 import (
 	"cmp"
-	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -68,8 +66,33 @@ func lossOf(c *state.Cluster, m state.Member) loss {
 			break
 		}
 	}
-	if requested(c, m) && (m.Pod == nil || !m.Pod.Ready) {
-		return loss{why: cmp.Or(l.why, "it is unhealthy") + "; a person asked for its replacement", certain: true}
+	if requested(c, m) {
+		return onRequest(c, m, l)
+	}
+	return l
+}
+
+// requestPatience is how long a member that a person asked to have replaced may be not ready before it counts as lost:
+// longer than a restart takes. One that comes back is moved instead, which takes nothing away meanwhile.
+const requestPatience = time.Minute
+
+// onRequest is the loss of an unhealthy member whose replacement a person asked for. It is certain: the person vouches.
+func onRequest(c *state.Cluster, m state.Member, found loss) loss {
+	l := loss{why: cmp.Or(found.why, "it is unhealthy") + "; a person asked for its replacement", certain: true}
+	switch {
+	case found.why != "" && !found.pending(c):
+	case m.Pod == nil && m.Volume != nil && (m.Volume.Retired || m.Volume.Foreign()): // it can never be started
+	case m.Pod == nil || m.Pod.Ready:
+		return found // it is started first, or serves and is in a trouble that may pass
+	default:
+		since := m.Pod.NotReadySince
+		if since.IsZero() {
+			since = m.Pod.Created
+		}
+		l.at = since.Add(requestPatience)
+		if found.why != "" && found.at.Before(l.at) {
+			l.at = found.at
+		}
 	}
 	return l
 }
@@ -157,53 +180,4 @@ func unreachable(c *state.Cluster, m state.Member) loss {
 		l.why = "its node " + name + " is out of service, and its volume cannot be attached to another node that is ready"
 	}
 	return l
-}
-
-// enoughRestarts of a container make a crash loop.
-const enoughRestarts = 3
-
-// crashing tells that the member crashes on its own data: again and again, while another member runs in the same way.
-// Its kubelet says so, who is to be trusted.
-func crashing(c *state.Cluster, m state.Member) loss {
-	p := m.Pod
-	if p == nil || p.Terminating || p.Running || p.Ready || p.Restarts < enoughRestarts || p.LastExit == nil ||
-		p.NotReadySince.IsZero() || !blamesData(*p.LastExit) || !sameRuns(c, m) {
-		return loss{}
-	}
-	if n, exists := c.Nodes[p.Node]; exists && !n.Ready {
-		return loss{}
-	}
-	return loss{
-		why: fmt.Sprintf("it crashes on its own data (it was restarted several times, last exit code %d)", p.LastExit.Code),
-		at:  p.NotReadySince.Add(resources.RepairAfter(c.Object)),
-	}
-}
-
-// elsewhere are words by which etcd, the Go runtime or the operating system blame something other than the member's own
-// data. A difference from a peer's data is not the member's own fault: etcd refuses to start when a single peer has
-// other data, so that one corrupt member would have all good ones crash that are restarted beside it.
-var elsewhere = []string{
-	state.DiffersFromPeers,
-	"no space left on device", "disk quota exceeded", "permission denied", "address already in use", "x509:", "tls:",
-	"certificate", "flag provided but not defined", "error verifying flags", "out of memory", "too many open files",
-	"cannot allocate memory", "failed to create new os thread", "resource temporarily unavailable", "file already locked",
-	"read-only file system", "operation not permitted", "cannot assign requested address", "no such host",
-}
-
-// blamesData tells that etcd itself gave up (exit code 1 of its logger, 2 of a panic), and not for something around it.
-// One whose words are not known is not judged.
-func blamesData(e state.Exit) bool {
-	if e.Code != 1 && e.Code != 2 || e.Message == "" {
-		return false
-	}
-	message := strings.ToLower(e.Message)
-	return !slices.ContainsFunc(elsewhere, func(words string) bool { return strings.Contains(message, words) })
-}
-
-// sameRuns tells that another member is healthy with the same template and trust: neither is what the crash comes from.
-func sameRuns(c *state.Cluster, m state.Member) bool {
-	return slices.ContainsFunc(c.Voters(), func(other state.Member) bool {
-		return other.ID != m.ID && other.Health == state.Healthy && other.Pod != nil &&
-			other.Pod.Applied == m.Pod.Applied && other.Pod.Trust == m.Pod.Trust
-	})
 }

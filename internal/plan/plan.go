@@ -195,6 +195,9 @@ func (w *walk) end() { w.ended = true }
 func (w *walk) finish() {
 	w.rule = "disruption budget"
 	w.budget()
+	if again := w.c.Etcd.ListenAgain; again > 0 {
+		w.wakeAfter(again)
+	}
 	if w.d.Step == nil && len(w.d.Blocked) > 0 {
 		w.d.Activity = w.d.Blocked[0].Reason
 	}

@@ -186,6 +186,11 @@ func TestAMemberOnANodeThatIsNotReady(t *testing.T) {
 			cluster: dead(three()).With(node(since(long))).Member(1, peer(state.PeerActive)),
 			blocked: []string{"StartingMember: demo-1 cannot be reached, but the leader is connected to it"},
 		},
+		"is looked at again when the leader may be proven to hear nothing of it": {
+			cluster: dead(three()).With(node(since(long))).Member(1, peer(state.PeerActive)).
+				With(func(c *state.Cluster) { c.Etcd.ListenAgain = time.Second }), wake: time.Second,
+			blocked: []string{"StartingMember: demo-1 cannot be reached, but the leader is connected to it"},
+		},
 		"is not while it cannot be told whether the leader is": {
 			cluster: dead(three()).With(node(since(long))).Member(1, peer(state.PeerUnknown)).
 				With(func(c *state.Cluster) { c.Etcd.PeersErr = "connection refused" }),
@@ -283,6 +288,10 @@ func TestAMemberThatCrashesOnItsOwnData(t *testing.T) {
 	const crash = "panic: freepages: failed to get all reachable pages"
 	const why = "it crashes on its own data (it was restarted several times, last exit code 2)"
 	waits := []string{starting}
+	told := append([]string{"MemberUnhealthy: demo-1 crashes again and again (last exit code 2), and its last words do not " +
+		"tell that its data is damaged: see kubectl -n default logs demo-1 --previous. If it cannot be mended, have it " +
+		"replaced: kubectl -n default annotate --overwrite etcdcluster demo quorate.dev/replace-member=" +
+		resources.FormatID(three().ID(1))}, waits...)
 	scenarios{
 		"is replaced in the end, and its volume is kept": {
 			cluster: crashed(crash).Budget(3),
@@ -305,23 +314,35 @@ func TestAMemberThatCrashesOnItsOwnData(t *testing.T) {
 			cluster: crashed("panic: write /var/lib/etcd/member/snap/db: no space left on device"),
 			blocked: append([]string{"VolumeFull: demo-1 stopped because its volume is full: raise storage.size"}, waits...),
 		},
-		"is not for a file that it may not read": {cluster: crashed("open db: permission denied"), blocked: waits},
-		"is not for a certificate":               {cluster: crashed("tls: failed to find any PEM data"), blocked: waits},
-		"is not for a flag":                      {cluster: crashed("flag provided but not defined: -x"), blocked: waits},
+		"is not for a file that it may not read":           {cluster: crashed("open db: permission denied"), blocked: told},
+		"is not for a certificate":                         {cluster: crashed("tls: failed to find any PEM data"), blocked: told},
+		"is not for a flag":                                {cluster: crashed("flag provided but not defined: -x"), blocked: told},
+		"is not for words that nobody has heard of before": {cluster: crashed("panic: unmarshal should never fail"), blocked: told},
+		"which is told after a while only": {
+			cluster: crashed("panic: what?", func(p *state.Pod) { p.NotReadySince = ago(time.Minute) }), blocked: waits,
+		},
 		"is not for a difference from a peer's data, which does not tell whose data is wrong": {
 			cluster: crashed("discovery failed: 1a2b found data inconsistency with peers", func(p *state.Pod) { p.LastExit.Code = 1 }),
 			blocked: waits,
 		},
 		"is not for the node's want of memory or threads": {
-			cluster: crashed("mmap allocate error: cannot allocate memory"), blocked: waits,
+			cluster: crashed("mmap allocate error: cannot allocate memory"), blocked: told,
 		},
 		"is not for a predecessor that still runs": {
-			cluster: crashed("failed to open WAL: fileutil: file already locked"), blocked: waits,
+			cluster: crashed("failed to open WAL: fileutil: file already locked"), blocked: told,
 		},
 		"is not for a file system that its node made read-only": {
-			cluster: crashed("write wal: read-only file system"), blocked: waits,
+			cluster: crashed("write wal: read-only file system"), blocked: told,
 		},
-		"is not when nothing tells why": {cluster: crashed(""), blocked: waits},
+		"is not when nothing tells why": {cluster: crashed(""), blocked: told},
+		"is not for what merely ran when the Go runtime gave up, as for want of memory": {
+			cluster: crashed("go.etcd.io/bbolt.(*DB).freepages(0x1)\n\tbbolt/db.go:1299 +0x18b fp=0x144e sp=0x144d pc=0xa3"), blocked: told,
+		},
+		"is replaced on request for any words: the person has seen them; its volume is kept": {
+			cluster: crashed("panic: what?").Budget(3).With(annotated(v1alpha1.AnnotationReplaceMember, resources.FormatID(three().ID(1)))),
+			step:    plan.Retire{Name: member(1), Volume: volume(three(), 1), Evidence: true},
+			blocked: []string{replaced("demo-1", "it is unhealthy; a person asked for its replacement"), starting},
+		},
 		"is not for being killed": {
 			cluster: crashed(crash, func(p *state.Pod) { p.LastExit.Code = 137 }), blocked: waits,
 		},
@@ -332,6 +353,33 @@ func TestAMemberThatCrashesOnItsOwnData(t *testing.T) {
 			cluster: crashed(crash).With(func(c *state.Cluster) { c.Nodes["node-1"] = state.Node{} }), blocked: waits,
 		},
 	}.run(t)
+}
+
+// The last words are those of etcd 3.5.35, 3.6.16 and 3.7.3 on data that was damaged so, as far as a kubelet keeps them.
+func TestDamagedDataIsKnownByEtcdsWords(t *testing.T) {
+	for damage, words := range map[string]string{
+		"bytes changed in the log, 3.5":          `"msg":"discovery failed","error":"walpb: crc mismatch","stacktrace":"go.etcd.io/etcd`,
+		"bytes changed in the log, 3.7":          `"error":"walpb: crc mismatch: expected: dbd1f8ff computed: 9a698adf: in file '0000.wal' at position: 19032"`,
+		"the log overwritten":                    "panic: cannot use none as id\n\ngoroutine 1 [running]:\ngo.etcd.io/raft/v3.newRaft(0x2c269720e8c0)",
+		"the log's end lost":                     "panic: tocommit(123) is out of range [lastIndex(60)]. Was the raft log corrupted, truncated, or lost?",
+		"the database's first pages overwritten": `"msg":"failed to open database","path":"member/snap/db","error":"invalid database",`,
+		"other pages of it overwritten":          "panic: assertion failed: Page expected to be: 55, but self identifies as 59199355988344",
+		"the same, of which only the trace is left": "go.etcd.io/bbolt.(*Tx).checkInvariantProperties(0x1470f2274000, 0x21)\n\t" +
+			"tx_check.go:143 +0xb2\ngo.etcd.io/bbolt.(*Tx).recursivelyCheckBucket(0x1470f2274000, 0x1470f2274018)\n\ttx_check.go:130 +0x73",
+		"the database deleted or emptied":                "recover v3 backend from snapshot\n\ngoroutine 1 [running]:",
+		"the same, of which only the trace is left, 3.6": "go.etcd.io/etcd/server/v3/etcdserver.recoverSnapshot({{0x7ffd51c6a8b9, 0x1}})",
+	} {
+		t.Run(damage, func(t *testing.T) {
+			three := statetest.Formed(3)
+			c := three.Crash(1).Member(1, func(m *state.Member) {
+				m.Pod.Restarts, m.Pod.NotReadySince = 3, ago(5*time.Minute)
+				m.Pod.LastExit = &state.Exit{Code: 2, Message: words}
+			}).Budget(3).Build()
+			if want := (plan.Retire{Name: member(1), Volume: volume(three, 1), Evidence: true}); plan.Next(c).Step != want {
+				t.Errorf("the step is %v, want %v", plan.Next(c).Step, want)
+			}
+		})
+	}
 }
 
 func TestACorruptMemberIsReplacedWhenTheOthersAgree(t *testing.T) {
@@ -376,6 +424,14 @@ func TestACorruptMemberIsReplacedWhenTheOthersAgree(t *testing.T) {
 		},
 		"nothing is done when the others do not agree": {
 			cluster: hashed(right, state.Hash{Value: 3, Revision: 9}), blocked: []string{stop + "1 of 3"},
+		},
+		"nothing is done while the members hash their data still": {
+			cluster: hashed(right, state.Hash{Value: 1, Revision: 8}).With(func(c *state.Cluster) { c.Etcd.Hashing = true }),
+			blocked: []string{"Alarm: etcd reports CORRUPT for demo-1: waiting until the members have hashed their data"},
+		},
+		"nor is the end waited for when enough agree": {
+			cluster: hashed(right, right).Budget(3).With(func(c *state.Cluster) { c.Etcd.Hashing = true }), step: retire,
+			blocked: []string{told, replaced("demo-1", why)},
 		},
 		"nothing is done when they hash different revisions": {
 			cluster: hashed(right, state.Hash{Value: 1, Revision: 8}), blocked: []string{stop + "1 of 3"},

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/plan"
@@ -17,15 +18,38 @@ func TestAPersonAsksForTheReplacementOfAMember(t *testing.T) {
 		return b.With(annotated(v1alpha1.AnnotationReplaceMember, value))
 	}
 	const why = "it is unhealthy; a person asked for its replacement"
+	down := func(b *statetest.Builder, since time.Duration) *statetest.Builder {
+		return b.Crash(1).Member(1, func(m *state.Member) { m.Pod.NotReadySince = ago(since) })
+	}
 	ids := resources.FormatID(three().ID(0)) + " (demo-0), " + id + " (demo-1)"
 	scenarios{
 		"of one that is lost, where it is not replaced by itself": {
 			cluster: ask(three().NoPod(1).NoVolume(1), id).Spec(manual), step: gone(three(), 1, "its volume is gone; a person asked for its replacement"),
 			blocked: []string{replaced("demo-1", "its volume is gone; a person asked")},
 		},
-		"of one that merely crashes": {
-			cluster: ask(three().Crash(1).Budget(3).Retire(1), id), step: gone(three(), 1, why),
+		"of one that is not ready for a minute, for whatever reason": {
+			cluster: ask(down(three(), time.Minute).Budget(3).Retire(1), id), step: gone(three(), 1, why),
 			blocked: []string{replaced("demo-1", why), starting},
+		},
+		"not yet of one that may merely restart, and is moved once it is back": {
+			cluster: ask(down(three(), 20*time.Second), id), wake: 40 * time.Second,
+			blocked: []string{"MemberUnhealthy: demo-1: " + why + "; unless it comes back, it is replaced after", starting},
+		},
+		"nor of one whose Pod never was ready, until a minute after its creation": {
+			cluster: ask(three().Crash(1).Member(1, func(m *state.Member) { m.Pod.Created = ago(59 * time.Second) }), id),
+			wake:    time.Second, blocked: []string{"MemberUnhealthy: demo-1: " + why, starting},
+		},
+		"nor of one whose Pod is gone, which is created again first": {
+			cluster: ask(three().NoPod(1), id), step: start(resumed(3, 1)),
+			blocked: []string{"MovingMember: demo-1 is to be replaced, as a person asked, but it has no Pod"},
+		},
+		"but of one that can never be started again": {
+			cluster: ask(three().NoPod(1).Retire(1).Member(1, func(m *state.Member) { m.Volume.PersistentVolume = "pv-velero" }), id),
+			step:    gone(three(), 1, why), blocked: []string{replaced("demo-1", why)},
+		},
+		"at once of one that is lost for another reason already": {
+			cluster: ask(three().Wipe(1).Budget(3).Retire(1), id), step: gone(three(), 1, "its data was wiped and it refuses to start empty"),
+			blocked: []string{replaced("demo-1", "its data was wiped"), starting},
 		},
 		"of one that is healthy: another takes its place first": {
 			cluster: ask(three(), id), step: addLearner(3),
@@ -43,7 +67,7 @@ func TestAPersonAsksForTheReplacementOfAMember(t *testing.T) {
 		"not yet of one that serves and is in trouble: it is said what is waited for": {
 			cluster: ask(three().Member(1, func(m *state.Member) { m.Probe.Leader = 0 }), id),
 			blocked: []string{"MovingMember: demo-1 is to be replaced, as a person asked, but it does not follow the leader: " +
-				"waiting until it is healthy, or not ready", starting},
+				"waiting until it is healthy, or not ready for 1m0s", starting},
 		},
 		"by a name, which would act again and again": {
 			cluster: ask(three(), "demo-1"),

@@ -25,6 +25,7 @@ func replaceLost(w *walk) {
 		return
 	}
 	reportEndangered(w)
+	reportCrashLoops(w)
 	waits, due := losses(c)
 	for _, m := range waits {
 		w.awaitLoss(m)

@@ -37,7 +37,7 @@ func requests(w *walk) {
 	case m.Health == state.Unhealthy && lossOf(c, *m).why == "":
 		// What runs and may be needed is not removed for trouble that may pass.
 		w.block(0, v1alpha1.ReasonMovingMember, fmt.Sprintf("%s is to be replaced, as a person asked, but it %s: waiting "+
-			"until it is healthy, or not ready", m.Name, m.Reason))
+			"until it is healthy, or not ready for %s", m.Name, m.Reason, requestPatience))
 	}
 }
 

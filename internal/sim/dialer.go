@@ -138,20 +138,20 @@ func (c exclusiveClient) OwnMembers(ctx context.Context) (etcd.MemberList, error
 	return read(c, func() (etcd.MemberList, error) { return c.client.OwnMembers(ctx) })
 }
 
-// activePeers is what etcd.ActivePeers answers: the suspects that the member at the address is connected to.
-func (w *world) activePeers(_ context.Context, q etcd.PeersQuestion) (map[uint64]bool, error) {
-	ip, _, err := net.SplitHostPort(q.Address)
+// readPeers is etcd.ReadPeers of the member at the address.
+func (w *world) readPeers(_ context.Context, address string, member uint64) (etcd.PeerReading, error) {
+	ip, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, fmt.Errorf("metrics at %s: %w", q.Address, err)
+		return etcd.PeerReading{}, fmt.Errorf("metrics at %s: %w", address, err)
 	}
 	for uid, c := range w.kube.containers {
 		s, _ := w.etcd.State(string(uid))
-		reached := c.started && s.Running && s.MemberID == q.Member && !w.partitioned[c.node] && !w.hidden[uid]
+		reached := c.started && s.Running && s.MemberID == member && !w.partitioned[c.node] && !w.hidden[uid]
 		if w.kube.ips[uid] == ip && reached {
-			return w.etcd.ActivePeers(string(uid), q.Suspects)
+			return w.etcd.ReadPeers(string(uid))
 		}
 	}
-	return nil, fmt.Errorf("metrics at %s: nobody answers", q.Address)
+	return etcd.PeerReading{}, fmt.Errorf("metrics at %s: nobody answers", address)
 }
 
 func (c exclusiveClient) Compacted(ctx context.Context, revision int64) (bool, error) {

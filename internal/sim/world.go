@@ -124,7 +124,7 @@ func (w *world) restart(i int) {
 	dialer := &exclusive{dialer: w.etcd.Dialer(), world: w, op: op}
 	observer := &observe.Observer{
 		Etcd: dialer, Now: clock, DefaultVersion: "3.6.16", Nodes: true, Live: live,
-		Credentials: op.credentials, Handshake: w.served, ActivePeers: w.activePeers,
+		Credentials: op.credentials, Handshake: w.served, ReadPeers: w.readPeers,
 		Operations: &etcd.Operations{Now: clock, Go: func(f func()) { f() }, Ended: func(string) {}},
 	}
 	expect := act.NewExpectations(op.cache.view, live, clock)

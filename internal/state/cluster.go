@@ -59,6 +59,8 @@ type Etcd struct {
 	Leader uint64
 	// Alarms that are raised.
 	Alarms []Alarm
+	// Hashing tells that the data of members is being hashed, because an alarm says that some is corrupt; see Member.Hash.
+	Hashing bool
 	// History is asked for only while the quota is reached and the spec allows a compaction.
 	History History
 	// Compaction is what the operator remembers of its last one.
@@ -77,6 +79,9 @@ type Etcd struct {
 	Err string
 	// PeersErr tells why the leader could not be asked for its active peers; see Member.Peer.
 	PeersErr string
+	// ListenAgain is after which time the leader can be asked again in order to prove that a peer is silent, which is
+	// taken for active until then; zero when that would tell nothing new.
+	ListenAgain time.Duration
 }
 
 // ForeignMember is a listed member at a peer URL that is none of the cluster's.
@@ -125,7 +130,8 @@ func (o ForeignObject) String() string {
 // Node is what matters of a Kubernetes node.
 type Node struct {
 	Ready bool
-	// NotReadySince is when it ceased to be ready; zero while it is, or when that is not known.
+	// NotReadySince is when it ceased to be ready, or when this operator first saw that if that was later; zero while it
+	// is ready, or when that is not known.
 	NotReadySince time.Time
 	// OutOfService tells that the node carries the taint node.kubernetes.io/out-of-service: an administrator vouches
 	// that nothing runs there any more.

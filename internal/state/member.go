@@ -176,7 +176,8 @@ type Pod struct {
 	// Pinned is the node that the Pod must go to; empty when it may go anywhere.
 	Pinned string
 	Ready  bool
-	// NotReadySince is when it ceased to be ready; zero while it is, or when that is not known.
+	// NotReadySince is when it ceased to be ready, or when this operator first saw that if that was later; zero while it
+	// is ready, or when that is not known.
 	NotReadySince time.Time
 	// ContainerID of the running container.
 	ContainerID string
