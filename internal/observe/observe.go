@@ -81,7 +81,7 @@ func (o *Observer) Observe(
 	c.Assess()
 	o.readPeers(ctx, c)
 	if o.Nodes {
-		if err := o.readDisks(ctx, reader, c); err != nil {
+		if err := errors.Join(o.readDisks(ctx, reader, c), o.readRoom(ctx, reader, c)); err != nil {
 			return nil, err
 		}
 	}
