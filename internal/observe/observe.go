@@ -68,6 +68,9 @@ func (o *Observer) Observe(
 	}
 	answers := o.ask(ctx, c, objects.pods)
 	join(c, objects, answers)
+	if err := o.readNamespace(ctx, c); err != nil {
+		return nil, err
+	}
 	o.recallOperations(c)
 	o.readServed(ctx, c)
 	if err := errors.Join(o.lookForHidden(ctx, c), o.lookForUnlisted(ctx, c)); err != nil {

@@ -100,14 +100,14 @@ func TestResizeIsReadFromThePod(t *testing.T) {
 		change func(*corev1.Pod)
 		want   state.Resize
 	}{
-		"none":                       {func(*corev1.Pod) {}, state.Resize{}},
-		"the node has no room":       {condition(corev1.PodResizePending, "Deferred", "full"), state.Resize{Pending: "Deferred: full"}},
-		"the node can never fit it":  {condition(corev1.PodResizePending, "Infeasible", "big"), state.Resize{Pending: "Infeasible: big", Infeasible: true}},
-		"it is in progress":          {condition(corev1.PodResizeInProgress, "", ""), state.Resize{Pending: "in progress"}},
-		"the memory is given":        {given("100Mi"), state.Resize{}},
-		"the memory is not there":    {given("50Mi"), state.Resize{Pending: "the kubelet has not taken it up yet"}},
-		"the kubelet lags behind":    {func(p *corev1.Pod) { p.Generation, p.Status.ObservedGeneration = 2, 1 }, state.Resize{Pending: "the kubelet has not taken it up yet"}},
-		"the kubelet has seen it":    {func(p *corev1.Pod) { p.Generation, p.Status.ObservedGeneration = 2, 2 }, state.Resize{}},
+		"none":                      {func(*corev1.Pod) {}, state.Resize{}},
+		"the node has no room":      {condition(corev1.PodResizePending, "Deferred", "full"), state.Resize{Pending: "Deferred: full"}},
+		"the node can never fit it": {condition(corev1.PodResizePending, "Infeasible", "big"), state.Resize{Pending: "Infeasible: big", Infeasible: true}},
+		"it is in progress":         {condition(corev1.PodResizeInProgress, "", ""), state.Resize{Pending: "in progress"}},
+		"the memory is given":       {given("100Mi"), state.Resize{}},
+		"the memory is not there":   {given("50Mi"), state.Resize{Pending: "the kubelet has not taken it up yet"}},
+		"the kubelet lags behind":   {func(p *corev1.Pod) { p.Generation, p.Status.ObservedGeneration = 2, 1 }, state.Resize{Pending: "the kubelet has not taken it up yet"}},
+		"the kubelet has seen it":   {func(p *corev1.Pod) { p.Generation, p.Status.ObservedGeneration = 2, 2 }, state.Resize{}},
 		"Kubernetes once refused it": {
 			func(p *corev1.Pod) { RefuseResize(p, cluster(), false) },
 			state.Resize{Refused: TemplateHash(Applied(cluster(), "3.6.16"))},
