@@ -24,6 +24,9 @@ func (r *EtcdClusterReconciler) report(ctx context.Context, c *state.Cluster, d 
 	before := obj.Status.DeepCopy()
 	obj.Status = status(c, d, o)
 	r.Metrics.observe(c, append(slices.Clone(o.blocked), d.Blocked...))
+	if c.NamespaceDeleting {
+		return r.writeStatus(ctx, before, obj) // no event can be created any more
+	}
 	if o.done {
 		log.FromContext(ctx).Info("Done", "step", d.Step.String(), "reason", d.Reason, "rule", d.Rule)
 		r.Events.Eventf(obj, nil, corev1.EventTypeNormal, d.Activity, actionOf(d.Step), "%s", note(d))
@@ -32,13 +35,24 @@ func (r *EtcdClusterReconciler) report(ctx context.Context, c *state.Cluster, d 
 		log.FromContext(ctx).Info("Done", "step", s.String())
 		r.Events.Eventf(obj, nil, corev1.EventTypeNormal, reasonOf(s), actionOf(s), "%s", truncate(s.String(), 900))
 	}
-	if !equality.Semantic.DeepEqual(before, &obj.Status) {
-		if err := r.Client.Status().Update(ctx, obj); err != nil {
-			return fmt.Errorf("write the status: %w", err)
-		}
+	if err := r.writeStatus(ctx, before, obj); err != nil {
+		return err
 	}
 	for _, cond := range obj.Status.Conditions {
 		r.tellTransition(ctx, obj, meta.FindStatusCondition(before.Conditions, cond.Type), cond)
+	}
+	return nil
+}
+
+// writeStatus writes the status if it changed.
+func (r *EtcdClusterReconciler) writeStatus(
+	ctx context.Context, before *v1alpha1.EtcdClusterStatus, obj *v1alpha1.EtcdCluster,
+) error {
+	if equality.Semantic.DeepEqual(before, &obj.Status) {
+		return nil
+	}
+	if err := r.Client.Status().Update(ctx, obj); err != nil {
+		return fmt.Errorf("write the status: %w", err)
 	}
 	return nil
 }

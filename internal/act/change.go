@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -74,8 +75,9 @@ func resizePod(ctx context.Context, w *writer, s plan.ResizePod) error {
 	err = w.SubResource("resize").Patch(ctx, pod, patch)
 	switch {
 	case refusedForGood(err):
+		nodeTooSmall := apierrors.HasStatusCause(err, causeNodeCapacity)
 		if err := changePod(ctx, w, s.Member, s.PodUID, func(p *corev1.Pod) {
-			resources.RefuseResize(p, w.cluster)
+			resources.RefuseResize(p, w.cluster, nodeTooSmall)
 		}); err != nil {
 			return err
 		}
@@ -93,10 +95,18 @@ func resizePod(ctx context.Context, w *writer, s plan.ResizePod) error {
 	return nil
 }
 
+// Why the API server refuses a resize from Kubernetes 1.36 on: the node has less than the Pod asks for, or cannot do it
+// (plugin/pkg/admission/podresize/admission.go). Earlier ones leave that to the kubelet.
+const (
+	causeNodeCapacity        metav1.CauseType = "NodeCapacity"
+	causeUnsupportedPlatform metav1.CauseType = "UnsupportedPlatform"
+)
+
 // refusedForGood tells that the Pod can never be resized like this: its node or its QoS class does not allow it, or the
 // Kubernetes is too old to know how.
 func refusedForGood(err error) bool {
-	return apierrors.IsInvalid(err) || apierrors.IsMethodNotSupported(err) || apierrors.IsNotFound(err)
+	return apierrors.IsInvalid(err) || apierrors.IsMethodNotSupported(err) || apierrors.IsNotFound(err) ||
+		apierrors.HasStatusCause(err, causeNodeCapacity) || apierrors.HasStatusCause(err, causeUnsupportedPlatform)
 }
 
 func livePod(ctx context.Context, w *writer, name string, uid types.UID) (*corev1.Pod, error) {

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -146,16 +147,21 @@ func TestCPUIsChangedThroughTheSubresourceAndThenRecorded(t *testing.T) {
 func TestAResizeThatKubernetesRefusesForGoodIsRecorded(t *testing.T) {
 	pods := schema.GroupKind{Kind: "Pod"}
 	for name, tc := range map[string]struct {
-		answer  error
-		refused bool
-		want    failure
+		answer   error
+		recorded string // behind the template
+		refused  bool
+		want     failure
 	}{
-		"the QoS class would change": {apierrors.NewInvalid(pods, "demo-0", nil), true, observeAgain},
+		"the QoS class would change": {answer: apierrors.NewInvalid(pods, "demo-0", nil), refused: true, want: observeAgain},
 		"it knows no resize": {
-			apierrors.NewNotFound(schema.GroupResource{Resource: "pods"}, "demo-0"), true, observeAgain,
+			answer: apierrors.NewNotFound(schema.GroupResource{Resource: "pods"}, "demo-0"), refused: true, want: observeAgain,
 		},
+		"its node does not have so much": {
+			answer: forbidden("NodeCapacity"), recorded: " too-large", refused: true, want: observeAgain,
+		},
+		"its node is of a kind that cannot do it": {answer: forbidden("UnsupportedPlatform"), refused: true, want: observeAgain},
 		"a quota, which would refuse the new Pod too": {
-			apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "demo-0", errors.New("exceeded quota")), false, failed,
+			answer: forbidden(""), want: failed,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -170,13 +176,22 @@ func TestAResizeThatKubernetesRefusesForGoodIsRecorded(t *testing.T) {
 			tc.want.check(t, w.do(c, step))
 			want := ""
 			if tc.refused {
-				want = resources.TemplateHash(resources.Applied(c.Object, statetest.Version))
+				want = resources.TemplateHash(resources.Applied(c.Object, statetest.Version)) + tc.recorded
 			}
 			if got := w.pod().Annotations[resources.AnnotationResizeRefused]; got != want {
 				t.Errorf("it records %q, want %q", got, want)
 			}
 		})
 	}
+}
+
+// forbidden is the answer of an admission plugin that names this cause.
+func forbidden(cause metav1.CauseType) error {
+	err := apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "demo-0", errors.New("refused"))
+	if cause != "" {
+		err.ErrStatus.Details.Causes = append(err.ErrStatus.Details.Causes, metav1.StatusCause{Type: cause})
+	}
+	return err
 }
 
 func TestLabelsAreChangedOnceOnly(t *testing.T) {

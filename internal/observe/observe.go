@@ -71,6 +71,9 @@ func (o *Observer) Observe(
 	}
 	answers := o.ask(ctx, c, objects.pods)
 	join(c, objects, answers)
+	if err := o.readNamespace(ctx, c); err != nil {
+		return nil, err
+	}
 	o.recallOperations(c)
 	o.readServed(ctx, c)
 	if err := errors.Join(o.lookForHidden(ctx, c), o.lookForUnlisted(ctx, c)); err != nil {
@@ -85,7 +88,7 @@ func (o *Observer) Observe(
 	c.Assess()
 	o.readPeers(ctx, c)
 	if o.Nodes {
-		if err := o.readDisks(ctx, reader, c); err != nil {
+		if err := errors.Join(o.readDisks(ctx, reader, c), o.readRoom(ctx, reader, c)); err != nil {
 			return nil, err
 		}
 	}

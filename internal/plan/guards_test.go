@@ -14,6 +14,8 @@ import (
 
 func deleting(c *state.Cluster) { c.Object.DeletionTimestamp = &metav1.Time{Time: statetest.Now} }
 
+func namespaceDeleting(c *state.Cluster) { c.NamespaceDeleting = true }
+
 func pausing(s *v1alpha1.EtcdClusterSpec) { s.Paused = ptr.To(true) }
 
 // everyEnsure has the kinds of ensures that a cluster which is left alone must not get.
@@ -23,6 +25,7 @@ var everyEnsure = []plan.Step{
 }
 
 func TestDeletingAndPaused(t *testing.T) {
+	const namespace = "Deleting: the namespace is being deleted"
 	const gone, still = "Deleting: being deleted", "Paused: nothing is changed until it is removed"
 	scenarios{
 		"a cluster that is being deleted is left to Kubernetes": {
@@ -30,6 +33,16 @@ func TestDeletingAndPaused(t *testing.T) {
 		},
 		"a new cluster that is being deleted is not bootstrapped": {
 			cluster: statetest.Fresh().With(deleting), blocked: []string{gone}, absent: everyEnsure,
+		},
+		"nor is one whose namespace is being deleted": {
+			cluster: statetest.Fresh().With(namespaceDeleting), blocked: []string{namespace}, absent: everyEnsure,
+		},
+		"in such a namespace no Pod is created again": {
+			cluster: statetest.Formed(3).NoPod(0, 1, 2).With(namespaceDeleting), blocked: []string{namespace}, absent: everyEnsure,
+		},
+		"nor is a member moved whose claim goes": {
+			cluster: statetest.Formed(3).With(namespaceDeleting).Member(2, func(m *state.Member) { m.Volume.Terminating = true }),
+			blocked: []string{namespace}, absent: everyEnsure,
 		},
 		"deletion counts more than pause": {
 			cluster: statetest.Formed(3).With(deleting).Spec(pausing), blocked: []string{gone},

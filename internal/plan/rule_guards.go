@@ -16,8 +16,14 @@ import (
 // everything is the union of all classes.
 const everything = membership | creation | cleanup | authority | leadership
 
-// deleting leaves a cluster alone that is being deleted: owner references do the rest, with or without the operator.
+// deleting leaves a cluster alone that is being deleted: owner references do the rest, with or without the operator. So
+// does the deletion of its namespace, in which nothing can be created any more.
 func deleting(w *walk) {
+	if w.c.NamespaceDeleting {
+		w.block(everything, v1alpha1.ReasonDeleting, "the namespace is being deleted, and the cluster and its data with it")
+		w.end()
+		return
+	}
 	if w.c.Object.DeletionTimestamp.IsZero() {
 		return
 	}

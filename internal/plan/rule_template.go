@@ -29,7 +29,7 @@ func templateNeed(c *state.Cluster, m state.Member) need {
 	case stopped && (!c.Ephemeral() || mendable(c, m, d, version)):
 		return need{} // it is made anew at once; see tidy
 	case len(d.Recreate) > 0 || d.Image && !runsWith(c, m, version):
-	case unresizable(c, m, d):
+	case unresizable(c, m, d) && (m.Pod.Resize.Room || !nodeTooSmall(m, d)):
 		why = "its node cannot change its cpu and memory in place (" + cmp.Or(m.Pod.Resize.Pending, "refused") + ")"
 	case d.Image:
 		return need{how: patched, activity: activity, why: why}
@@ -69,6 +69,14 @@ func runsWith(c *state.Cluster, m state.Member, version string) bool {
 func unresizable(c *state.Cluster, m state.Member, d resources.Difference) bool {
 	if d.Resources {
 		return m.Pod.Resize.Refused == resources.TemplateHash(resources.Applied(c.Object, m.Pod.Version))
+	}
+	return m.Pod.Resize.Infeasible
+}
+
+// nodeTooSmall tells that the member's node can never give it the cpu and memory that is wanted.
+func nodeTooSmall(m state.Member, d resources.Difference) bool {
+	if d.Resources {
+		return m.Pod.Resize.TooLarge
 	}
 	return m.Pod.Resize.Infeasible
 }
@@ -130,50 +138,4 @@ func podMetadata(w *walk) {
 			w.ensure(ApplyPodMetadata{Member: m.Name, PodUID: m.Pod.UID})
 		}
 	}
-}
-
-// resize brings cpu and memory of running Pods up to date: the container runs on. One at a time, and only while all
-// others are healthy, because a limit that is too low ends etcd.
-func resize(w *walk) {
-	c := w.c
-	if !c.Etcd.Listed {
-		return
-	}
-	var wanting []state.Member
-	for _, m := range c.Members {
-		if wantsResize(c, m) {
-			wanting = append(wanting, m)
-		}
-	}
-	resizing := slices.IndexFunc(c.Members, func(m state.Member) bool {
-		return m.Pod != nil && m.Pod.Resize.Pending != "" && !m.Pod.Resize.Infeasible
-	})
-	if resizing >= 0 {
-		m := c.Members[resizing]
-		w.block(0, v1alpha1.ReasonResizing, fmt.Sprintf("waiting until the node of %s has changed its cpu and memory (%s)",
-			m.Name, m.Pod.Resize.Pending))
-		wanting = slices.DeleteFunc(wanting, func(other state.Member) bool { return other.ID != m.ID })
-	}
-	if len(wanting) == 0 {
-		return
-	}
-	m := slices.MinFunc(wanting, func(a, b state.Member) int { return turn(c, a, b) })
-	for _, other := range c.Voters() {
-		if other.ID != m.ID && (other.Health != state.Healthy || !other.Pod.Ready) {
-			w.block(0, v1alpha1.ReasonResizing, fmt.Sprintf("%s is to get another amount of cpu and memory, but %s has to be "+
-				"healthy and ready first", m.Name, other.Name))
-			return
-		}
-	}
-	w.propose(membership, ResizePod{
-		Member: m.Name, PodUID: m.Pod.UID, Template: resources.TemplateHash(resources.Applied(c.Object, m.Pod.Version)),
-	}, v1alpha1.ReasonResizing, "its cpu and memory changed")
-}
-
-func wantsResize(c *state.Cluster, m state.Member) bool {
-	if m.Pod == nil || m.Pod.Terminating || !m.Pod.Running {
-		return false
-	}
-	d := resources.Compare(m.Pod.Applied, resources.Applied(c.Object, m.Pod.Version))
-	return d.Resources && len(d.Recreate) == 0 && !unresizable(c, m, d)
 }

@@ -179,6 +179,18 @@ func TestCPUAndMemoryAreChangedInPlace(t *testing.T) {
 		return func(m *state.Member) { m.Pod.Resize = state.Resize{Pending: why, Infeasible: infeasible} }
 	}
 	const waiting = "Resizing: waiting until the node of demo-2 has changed its cpu and memory (Deferred: node is full)"
+	infeasible := func(room bool) func(*state.Member) {
+		return func(m *state.Member) {
+			m.Pod.Resize = state.Resize{Pending: "Infeasible: too big", Infeasible: true, Room: room}
+		}
+	}
+	tooLarge := func(room bool) func(*state.Member) {
+		return func(m *state.Member) { m.Pod.Resize = state.Resize{Refused: hash, TooLarge: true, Room: room} }
+	}
+	nowhere := func(why string) string {
+		return "Resizing: demo-2 runs on with the cpu and memory that it has: its node cannot give it what the spec asks for (" +
+			why + "), and no node is known that has so much"
+	}
 	again := func(why string) string { return "its node cannot change its cpu and memory in place (" + why + ")" }
 	scenarios{
 		"the highest slot first": {cluster: three(), step: resized(2)},
@@ -196,9 +208,31 @@ func TestCPUAndMemoryAreChangedInPlace(t *testing.T) {
 		"but the same may be, to another size": {
 			cluster: three().Member(2, pending("Deferred: node is full", false)), step: resized(2), blocked: []string{waiting},
 		},
-		"what its node can never fit takes a new Pod": {
-			cluster: statetest.Formed(3).Budget(3).Member(2, pending("Infeasible: too big", true)),
+		"what its node can never fit takes a new Pod, where another node has room for it": {
+			cluster: statetest.Formed(3).Budget(3).Member(2, infeasible(true)),
 			step:    plan.DeletePod{Name: "demo-2", UID: podUID(2), Why: again("Infeasible: too big")},
+			blocked: []string{"RollingOut: left: demo-2"},
+		},
+		"what no node can fit disturbs nobody, and is not asked of the others": {
+			cluster: statetest.Formed(3).Budget(3).Template(cpu("200m"), 0, 1).Member(2, infeasible(false)),
+			ensures: []plan.Step{budget(2)}, blocked: []string{nowhere("Infeasible: too big")},
+		},
+		"also when the API server refuses it": {
+			cluster: three().Budget(3).Member(2, tooLarge(false)),
+			ensures: []plan.Step{budget(2)}, blocked: []string{nowhere("refused")},
+		},
+		"which takes a new Pod too, where another node has room for it": {
+			cluster: three().Budget(3).Member(2, tooLarge(true)), step: resized(1), blocked: []string{"RollingOut: left: demo-2"},
+		},
+		"and is over when less is asked for": {
+			cluster: statetest.Formed(3).Template(cpu("200m"), 2).Member(2, infeasible(false)), step: resized(2),
+		},
+		"or when it was asked for before the last edit": {
+			cluster: statetest.Formed(3).Member(2, tooLarge(false)),
+		},
+		"a restart that a person asks for is done all the same": {
+			cluster: statetest.Formed(3).Budget(3).Outdate(2).Member(2, infeasible(false)),
+			step:    plan.DeletePod{Name: "demo-2", UID: podUID(2), Why: "spec.restartedAt changed"},
 			blocked: []string{"RollingOut: left: demo-2"},
 		},
 		"so does what Kubernetes refused": {

@@ -94,9 +94,22 @@ func RecordResources(pod *corev1.Pod, c *v1alpha1.EtcdCluster) {
 	setFlag(pod, AnnotationResizeRefused, false)
 }
 
-// RefuseResize records that Kubernetes refuses to change cpu and memory of the Pod to what this template wants.
-func RefuseResize(pod *corev1.Pod, c *v1alpha1.EtcdCluster) {
-	setAnnotation(pod, AnnotationResizeRefused, TemplateHash(Applied(c, pod.Annotations[AnnotationVersion])))
+// tooLarge marks the record of a resize that was refused because the node does not have so much.
+const tooLarge = "too-large"
+
+// RefuseResize records that Kubernetes refuses to change cpu and memory of the Pod to what this template wants, and
+// whether that is because its node does not have so much.
+func RefuseResize(pod *corev1.Pod, c *v1alpha1.EtcdCluster, nodeTooSmall bool) {
+	record := TemplateHash(Applied(c, pod.Annotations[AnnotationVersion]))
+	if nodeTooSmall {
+		record += " " + tooLarge
+	}
+	setAnnotation(pod, AnnotationResizeRefused, record)
+}
+
+// Requests are the cpu and memory that a member's Pod asks for.
+func Requests(c *v1alpha1.EtcdCluster) corev1.ResourceList {
+	return containerResources(podTemplateSpec(c).Resources).Requests
 }
 
 // TemplateHash names a template.
@@ -118,7 +131,8 @@ func readChange(pod *corev1.Pod, p *state.Pod) {
 		return
 	}
 	p.Args = container.Args
-	p.Resize.Refused = pod.Annotations[AnnotationResizeRefused]
+	template, cause, _ := strings.Cut(pod.Annotations[AnnotationResizeRefused], " ")
+	p.Resize.Refused, p.Resize.TooLarge = template, cause == tooLarge
 	for _, cond := range pod.Status.Conditions {
 		if cond.Status != corev1.ConditionTrue {
 			continue

@@ -100,15 +100,22 @@ func TestResizeIsReadFromThePod(t *testing.T) {
 		change func(*corev1.Pod)
 		want   state.Resize
 	}{
-		"none":                       {func(*corev1.Pod) {}, state.Resize{}},
-		"the node has no room":       {condition(corev1.PodResizePending, "Deferred", "full"), state.Resize{Pending: "Deferred: full"}},
-		"the node can never fit it":  {condition(corev1.PodResizePending, "Infeasible", "big"), state.Resize{Pending: "Infeasible: big", Infeasible: true}},
-		"it is in progress":          {condition(corev1.PodResizeInProgress, "", ""), state.Resize{Pending: "in progress"}},
-		"the memory is given":        {given("100Mi"), state.Resize{}},
-		"the memory is not there":    {given("50Mi"), state.Resize{Pending: "the kubelet has not taken it up yet"}},
-		"the kubelet lags behind":    {func(p *corev1.Pod) { p.Generation, p.Status.ObservedGeneration = 2, 1 }, state.Resize{Pending: "the kubelet has not taken it up yet"}},
-		"the kubelet has seen it":    {func(p *corev1.Pod) { p.Generation, p.Status.ObservedGeneration = 2, 2 }, state.Resize{}},
-		"Kubernetes once refused it": {func(p *corev1.Pod) { RefuseResize(p, cluster()) }, state.Resize{Refused: TemplateHash(Applied(cluster(), "3.6.16"))}},
+		"none":                      {func(*corev1.Pod) {}, state.Resize{}},
+		"the node has no room":      {condition(corev1.PodResizePending, "Deferred", "full"), state.Resize{Pending: "Deferred: full"}},
+		"the node can never fit it": {condition(corev1.PodResizePending, "Infeasible", "big"), state.Resize{Pending: "Infeasible: big", Infeasible: true}},
+		"it is in progress":         {condition(corev1.PodResizeInProgress, "", ""), state.Resize{Pending: "in progress"}},
+		"the memory is given":       {given("100Mi"), state.Resize{}},
+		"the memory is not there":   {given("50Mi"), state.Resize{Pending: "the kubelet has not taken it up yet"}},
+		"the kubelet lags behind":   {func(p *corev1.Pod) { p.Generation, p.Status.ObservedGeneration = 2, 1 }, state.Resize{Pending: "the kubelet has not taken it up yet"}},
+		"the kubelet has seen it":   {func(p *corev1.Pod) { p.Generation, p.Status.ObservedGeneration = 2, 2 }, state.Resize{}},
+		"Kubernetes once refused it": {
+			func(p *corev1.Pod) { RefuseResize(p, cluster(), false) },
+			state.Resize{Refused: TemplateHash(Applied(cluster(), "3.6.16"))},
+		},
+		"because the node is too small": {
+			func(p *corev1.Pod) { RefuseResize(p, cluster(), true) },
+			state.Resize{Refused: TemplateHash(Applied(cluster(), "3.6.16")), TooLarge: true},
+		},
 	} {
 		pod := runningPod(cluster())
 		tc.change(pod)
@@ -126,7 +133,7 @@ func TestResourcesAreChangedBesideWhatAdmissionAdded(t *testing.T) {
 	wanted := cluster(amounts(list("2", "2Gi"), nil))
 	pod := runningPod(cluster())
 	pod.Spec.Containers[0].Resources.Limits = list("", "8Gi")
-	RefuseResize(pod, cluster())
+	RefuseResize(pod, cluster(), true)
 	ChangeResources(pod, wanted)
 	RecordResources(pod, wanted)
 	want := corev1.ResourceRequirements{Requests: list("2", "2Gi"), Limits: list("", "8Gi")}

@@ -17,6 +17,9 @@ type Cluster struct {
 	Now time.Time
 	// Object is the EtcdCluster as the user wrote it.
 	Object *v1alpha1.EtcdCluster
+	// NamespaceDeleting tells that the namespace is being deleted: nothing can be created in it any more, for good. It is
+	// looked for only while something of the cluster is missing or being deleted.
+	NamespaceDeleting bool
 	// DefaultVersion is the etcd version that a new cluster without spec.version gets.
 	DefaultVersion string
 	// Latch is the record of the bootstrap; nil when there is none.

@@ -196,6 +196,11 @@ type Resize struct {
 	Infeasible bool
 	// Refused is the template with which Kubernetes refused it; see resources.RefuseResize.
 	Refused string
+	// TooLarge tells that it was refused because the node does not have so much.
+	TooLarge bool
+	// Room tells that a node is known that has as much as the spec asks for and that could run the Pod; only looked for
+	// when the Pod's own node cannot fit it.
+	Room bool
 }
 
 // Exit is how a container ended.

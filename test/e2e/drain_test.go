@@ -134,6 +134,43 @@ func TestDrainsOfAllNodesAtOnceNeverCostTheQuorum(t *testing.T) {
 	writing.gapAtMost(tolerable)
 }
 
+func TestAnUpgradeGoesOnWhileAllNodesAreDrained(t *testing.T) {
+	c := newWorld(t).create("demo", spec(3, spread, version("3.6.16")))
+	c.ready()
+	ids := c.ids()
+	writing := c.write()
+	done := make(chan drained)
+	nodes := map[string]bool{}
+	c.edit(version("3.7.3"))
+	for _, m := range c.get().Status.Members {
+		node := ptr.Deref(m.Node, "")
+		nodes[node] = true
+		c.openLater(node)
+		go func() { done <- drained{node, c.drain(c.ctx, node, 4*time.Minute)} }()
+	}
+	for range nodes {
+		one := <-done
+		c.must(one.err)
+		t.Logf("node %s is drained: %v", one.node, c.versions())
+		writing.goesOn()
+		c.open(one.node)
+	}
+	c.runs("3.7.3")
+	c.sameMembers(ids)
+	writing.nothingLost()
+	writing.gapAtMost(tolerable)
+}
+
+// versions are those that the members run, as the status has them.
+func (c *cluster) versions() map[string]string {
+	c.t.Helper()
+	versions := map[string]string{}
+	for _, m := range c.get().Status.Members {
+		versions[m.Name] = ptr.Deref(m.Version, "")
+	}
+	return versions
+}
+
 // drained is how the drain of a node ended.
 type drained struct {
 	node string

@@ -196,10 +196,19 @@ func (c *cluster) onlyReplaced(before map[string]uint64, members ...string) {
 
 // fewestVoters watches how many voters etcd lists, until the returned function is called.
 func (c *cluster) fewestVoters() func() int {
+	end := c.membership()
+	return func() int { return end().fewestVoters }
+}
+
+// membership is how the list of members was while it was watched.
+type membership struct{ fewestVoters, mostMembers int }
+
+// membership watches the members that etcd lists, until the returned function is called.
+func (c *cluster) membership() func() membership {
 	ctx, stop := context.WithCancel(c.ctx)
-	result := make(chan int, 1)
+	result := make(chan membership, 1)
 	go func() {
-		fewest := 1000
+		seen := membership{fewestVoters: 1000}
 		for ctx.Err() == nil {
 			if list, err := c.members.Listed(ctx); err == nil {
 				voters := 0
@@ -208,16 +217,17 @@ func (c *cluster) fewestVoters() func() int {
 						voters++
 					}
 				}
-				fewest = min(fewest, voters)
+				seen.fewestVoters = min(seen.fewestVoters, voters)
+				seen.mostMembers = max(seen.mostMembers, len(list.Members))
 			}
 			select {
 			case <-ctx.Done():
 			case <-time.After(50 * time.Millisecond):
 			}
 		}
-		result <- fewest
+		result <- seen
 	}()
-	return func() int { stop(); return <-result }
+	return func() membership { stop(); return <-result }
 }
 
 // nodeOf is the node on which a member runs.

@@ -45,18 +45,25 @@ func (c *cluster) memberBeside(not string) string {
 // wipe removes everything from the member's volume, below the running etcd.
 func (c *cluster) wipe(pod *corev1.Pod) {
 	c.t.Helper()
+	path := c.pathOf(pod)
+	entries, err := os.ReadDir(path)
+	c.must(err)
+	if len(entries) == 0 {
+		c.t.Fatalf("%s is empty already: it is not the member's volume", path)
+	}
+	for _, entry := range entries {
+		c.must(os.RemoveAll(filepath.Join(path, entry.Name())))
+	}
+}
+
+// pathOf is where the member's volume is mounted on this machine.
+func (c *cluster) pathOf(pod *corev1.Pod) string {
+	c.t.Helper()
 	claim := c.volumeOf(pod)
 	pv := &corev1.PersistentVolume{}
 	c.must(c.Client.Get(c.ctx, client.ObjectKey{Name: claim.Spec.VolumeName}, pv))
 	if pv.Spec.Local == nil {
 		c.t.Fatalf("volume %s is not a local one, so its files cannot be reached: %v", pv.Name, pv.Spec)
 	}
-	entries, err := os.ReadDir(pv.Spec.Local.Path)
-	c.must(err)
-	if len(entries) == 0 {
-		c.t.Fatalf("%s is empty already: it is not the member's volume", pv.Spec.Local.Path)
-	}
-	for _, entry := range entries {
-		c.must(os.RemoveAll(filepath.Join(pv.Spec.Local.Path, entry.Name())))
-	}
+	return pv.Spec.Local.Path
 }
