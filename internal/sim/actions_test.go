@@ -131,15 +131,16 @@ func deleteFirst(w *world, kind string) {
 	}
 }
 
-// losePod takes a Pod away. An ephemeral cluster loses one only while it can afford it: what the schedule itself
-// destroys is no fault of the operator.
+// losePod takes a Pod away. One that alone keeps its member's data, in itself or because its volume goes with it, is
+// taken away only while the cluster can afford it: what the schedule itself destroys is no fault of the operator.
 func losePod(r *rapid.T, w *world, ephemeral bool, how string) {
 	pods := all[*corev1.Pod](w.store)
 	if len(pods) == 0 {
 		return
 	}
 	pod := pods[rapid.IntRange(0, len(pods)-1).Draw(r, "pod")]
-	if ephemeral && how != "kill" && (w.formed == 0 || !w.affordable(pod)) {
+	last := ephemeral && w.formed == 0 || w.formed != 0 && !w.kube.claimStays(pod) && !w.affordable(pod)
+	if how != "kill" && last {
 		return
 	}
 	w.log("somebody deletes Pod %s (%s)", pod.Name, how)
