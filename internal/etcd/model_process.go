@@ -139,7 +139,8 @@ func (m *Model) recordStart(p *process) {
 			m.violate(DuplicateMember, id, "Pod %s runs as a member that Pod %s runs as", p.cfg.PodUID, r.cfg.PodUID)
 		}
 	}
-	if before := m.ran[id]; before != nil && before != p.disk {
+	// Nobody counts on what a removed member remembers.
+	if before := m.ran[id]; before != nil && before != p.disk && !m.removed[id] {
 		if before.term > p.disk.term || len(before.log) > len(p.disk.log) {
 			m.violate(Amnesia, id, "Pod %s starts with %d entries in term %d, the member had %d in term %d",
 				p.cfg.PodUID, len(p.disk.log), p.disk.term, len(before.log), before.term)

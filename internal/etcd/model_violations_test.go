@@ -63,6 +63,14 @@ func TestAProcessThatMustNotRunIsSeen(t *testing.T) {
 			}
 			w.start("c", true, "c")
 		}, []etcd.ViolationKind{etcd.RemovedStarted}},
+		{"a member that was removed starts on an emptied volume", func(w *modelWorld) {
+			w.pass(5 * time.Second)
+			if err := remove("c")(w); err != nil {
+				w.t.Fatal(err)
+			}
+			w.wipe("c")
+			w.start("c", false, "a", "b", "c")
+		}, []etcd.ViolationKind{etcd.RemovedStarted}},
 		{"two Pods run on one volume", func(w *modelWorld) {
 			config := w.config("a")
 			config.PodUID = "second"

@@ -155,6 +155,15 @@ func TestFailedBootstrap(t *testing.T) {
 		"starts again under a new identity when a majority of the volumes is lost": {
 			cluster: started().NoPod(0, 1).NoVolume(0, 1), step: restart,
 		},
+		"or wiped after it was recorded that their members ran": {
+			cluster: started().Run(0, 1, 2).Serving().Seal(0, 1, 2).NotServing().NoPod(0).NoVolume(0).Wipe(1), step: restart,
+		},
+		"but not when a majority is left, and tells what is wrong with the others": {
+			cluster: started().Run(0, 1, 2).Serving().Seal(0, 1).NotServing().Wipe(1),
+			ensures: []plan.Step{sealOf(started(), 3, 2)},
+			blocked: []string{waiting + "demo-1 refuses to start: its volume demo-1-30f2dc217cfdb1fb was wiped; " +
+				"demo-2 is not sealed yet"},
+		},
 		"with the size that is wanted by then": {
 			cluster: started().NoPod(0, 1).NoVolume(0, 1).Replicas(5), step: plan.RestartBootstrap{
 				Generation: 2, Size: 5, Version: statetest.Version,

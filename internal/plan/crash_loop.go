@@ -26,10 +26,12 @@ func crashLoop(c *state.Cluster, m state.Member) bool {
 }
 
 // sameRuns tells that another member is healthy with the same template and trust: neither is what the crash comes from.
+// What it trusts stops no member that ran before, only one that has to ask the others for the cluster: during a rotation
+// the others wait for a crashing one before they load what is trusted by now.
 func sameRuns(c *state.Cluster, m state.Member) bool {
 	return slices.ContainsFunc(c.Voters(), func(other state.Member) bool {
 		return other.ID != m.ID && other.Health == state.Healthy && other.Pod != nil &&
-			other.Pod.Applied == m.Pod.Applied && other.Pod.Trust == m.Pod.Trust
+			other.Pod.Applied == m.Pod.Applied && (other.Pod.Trust == m.Pod.Trust || m.RecordedStarted())
 	})
 }
 

@@ -225,7 +225,8 @@ func ofOldTemplate(c *state.Cluster, m state.Member) bool {
 func withData(c *state.Cluster) int {
 	n := 0
 	for _, m := range c.Members {
-		if missing := m.Volume == nil && !c.Ephemeral() || m.Pod == nil && c.Ephemeral(); !missing || !m.Launched {
+		missing := m.Volume == nil && !c.Ephemeral() || m.Pod == nil && c.Ephemeral()
+		if !m.Wiped() && (!missing || !m.Launched) {
 			n++
 		}
 	}

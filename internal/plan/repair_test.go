@@ -287,6 +287,13 @@ func TestAMemberThatCrashesOnItsOwnData(t *testing.T) {
 	}
 	const crash = "panic: freepages: failed to get all reachable pages"
 	const why = "it crashes on its own data (it was restarted several times, last exit code 2)"
+	const reload = "RotatingCA: demo-2 is to be restarted (it has to load the certificate authorities that are trusted now), "
+	othersBehind := func(b *statetest.Builder) *statetest.Builder {
+		return b.With(func(c *state.Cluster) {
+			c.TLS.Trusts["demo-trust-former"] = c.TLS.Trusts[c.TLS.Trust]
+			c.Members[0].Pod.Trust, c.Members[2].Pod.Trust = "demo-trust-former", "demo-trust-former"
+		})
+	}
 	waits := []string{starting}
 	told := append([]string{"MemberUnhealthy: demo-1 crashes again and again (last exit code 2), and its last words do not " +
 		"tell that its data is damaged: see kubectl -n default logs demo-1 --previous. If it cannot be mended, have it " +
@@ -348,6 +355,17 @@ func TestAMemberThatCrashesOnItsOwnData(t *testing.T) {
 		},
 		"is not when the others run with another template": {
 			cluster: crashed(crash).Outdate(0, 2), blocked: []string{starting, "RollingOut: demo-2 is to be restarted", "RollingOut: left: demo-0, demo-2"},
+		},
+		"is also when the others have yet to load a new certificate authority, and wait for it to do so": {
+			cluster: othersBehind(crashed(crash).Budget(3).TLS()),
+			step:    plan.Retire{Name: member(1), Volume: volume(three().TLS(), 1), Evidence: true},
+			blocked: []string{replaced("demo-1", why), starting, "RotatingCA: left: demo-0, demo-2"},
+		},
+		"is not when it never ran, and may only not be let in": {
+			cluster: othersBehind(crashed(crash).Budget(3).TLS()).With(func(c *state.Cluster) {
+				c.Members[1].Volume.Started, c.Members[1].Pod.Sealed = false, false
+			}),
+			blocked: []string{starting, reload + "but demo-1 has to be healthy", "RotatingCA: left: demo-0, demo-2"},
 		},
 		"is not when the node tells nothing new": {
 			cluster: crashed(crash).With(func(c *state.Cluster) { c.Nodes["node-1"] = state.Node{} }), blocked: waits,

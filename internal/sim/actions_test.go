@@ -53,14 +53,17 @@ func actionsOf(w *world, ephemeral bool) []action {
 			}
 		}},
 	}
-	list = append(list, nodeActions(w)...)
+	list = slices.Concat(list, nodeActions(w), sequenceActions(w))
 	if w.speaksTLS() {
 		list = append(list, tlsActions(w, ephemeral)...)
+		list = append(list, action{"the CAs are rotated while kubelets are late", func(r *rapid.T) {
+			w.rotateLate(rapid.IntRange(10, 60).Draw(r, "times"))
+		}})
 	}
 	if ephemeral {
 		return list
 	}
-	return slices.Concat(list, durableActions(w), editActions(w))
+	return slices.Concat(list, durableActions(w), durableSequences(w), editActions(w))
 }
 
 // step lets an operator with an up-to-date cache reconcile, and a second pass.
@@ -79,11 +82,16 @@ func minutesPass(w *world, minutes int) {
 	}
 }
 
+// watched are the kinds that an operator has in its cache.
+func watched() []string {
+	return []string{
+		"Pod", "PersistentVolumeClaim", "ConfigMap", "Secret", "EtcdCluster", "Service", "PodDisruptionBudget",
+	}
+}
+
 func reconcileStale(r *rapid.T, w *world) {
 	i := rapid.IntRange(0, 1).Draw(r, "operator")
-	for _, kind := range []string{
-		"Pod", "PersistentVolumeClaim", "ConfigMap", "Secret", "EtcdCluster", "Service", "PodDisruptionBudget",
-	} {
+	for _, kind := range watched() {
 		w.operators[i].cache.advance(kind, rapid.IntRange(0, 4).Draw(r, kind))
 	}
 	w.reconcile(i)
@@ -123,15 +131,16 @@ func deleteFirst(w *world, kind string) {
 	}
 }
 
-// losePod takes a Pod away. An ephemeral cluster loses one only while it can afford it: what the schedule itself
-// destroys is no fault of the operator.
+// losePod takes a Pod away. One that alone keeps its member's data, in itself or because its volume goes with it, is
+// taken away only while the cluster can afford it: what the schedule itself destroys is no fault of the operator.
 func losePod(r *rapid.T, w *world, ephemeral bool, how string) {
 	pods := all[*corev1.Pod](w.store)
 	if len(pods) == 0 {
 		return
 	}
 	pod := pods[rapid.IntRange(0, len(pods)-1).Draw(r, "pod")]
-	if ephemeral && how != "kill" && (w.formed == 0 || !w.affordable(pod)) {
+	last := ephemeral && w.formed == 0 || w.formed != 0 && !w.kube.claimStays(pod) && !w.affordable(pod)
+	if how != "kill" && last {
 		return
 	}
 	w.log("somebody deletes Pod %s (%s)", pod.Name, how)

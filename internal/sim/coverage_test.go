@@ -94,7 +94,7 @@ func stepTypes(t *testing.T) []string {
 // allFaults are one of each kind.
 func allFaults() []fault {
 	list := []fault{
-		{crash: true}, {crash: true, after: true}, {what: etcd.DropRequest}, {what: etcd.LoseReply}, {other: true},
+		{crash: true}, {crash: true, after: true}, {what: etcd.DropRequest}, {what: etcd.LoseReply}, {other: true}, {evicted: 1},
 	}
 	for _, how := range refusals() {
 		list = append(list, fault{refusal: how})

@@ -46,6 +46,17 @@ func (k *kube) onlyCopy(pod *corev1.Pod) bool {
 	return claimOf(pod) == "" && (voters <= 1 || !k.world.budgeted(pod))
 }
 
+// evictOne asks for the eviction of one of the Pods.
+func (k *kube) evictOne(n int) {
+	pods := all[*corev1.Pod](k.world.store)
+	if len(pods) == 0 {
+		return
+	}
+	if pod := pods[(n-1)%len(pods)]; pod.DeletionTimestamp == nil && !k.onlyCopy(pod) {
+		k.evict(pod)
+	}
+}
+
 // evict asks for the eviction of a Pod, which the budgets may refuse (pkg/registry/core/pod/storage/eviction.go).
 func (k *kube) evict(pod *corev1.Pod) {
 	for _, pdb := range all[*policyv1.PodDisruptionBudget](k.world.store) {

@@ -2,13 +2,16 @@ package sim
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/quorate/quorate/internal/etcd"
 )
 
 // fault happens at the n-th call of an operator from now.
 type fault struct {
-	in   int
+	in int
+	// at is how the calls begin that count; all do when it is empty.
+	at   string
 	what etcd.Outcome
 	// crash kills the operator instead, before or (after set) after the call.
 	crash, after bool
@@ -16,10 +19,14 @@ type fault struct {
 	other bool
 	// refusal is how the API server refuses the call, one of refusals; empty when it does not.
 	refusal string
+	// evicted is the Pod, counted from 1 in the order of their names, that somebody evicts in the middle of the call.
+	evicted int
 }
 
 func (f fault) String() string {
 	switch {
+	case f.evicted > 0:
+		return "a Pod is evicted in the middle of a call"
 	case f.refusal != "":
 		return "the API server answers: " + f.refusal
 	case f.other:
@@ -41,7 +48,10 @@ func (w *world) faultAt(op *operator, call string) (outcome etcd.Outcome, refusa
 	var left []fault
 	due := []fault{}
 	for _, f := range w.faults {
-		if f.in--; f.in > 0 {
+		if strings.HasPrefix(call, f.at) {
+			f.in--
+		}
+		if f.in > 0 {
 			left = append(left, f)
 		} else {
 			due = append(due, f)
@@ -51,6 +61,8 @@ func (w *world) faultAt(op *operator, call string) (outcome etcd.Outcome, refusa
 	for _, f := range due {
 		w.seen.faults[f.String()]++
 		switch {
+		case f.evicted > 0:
+			w.kube.evictOne(f.evicted)
 		case f.other:
 			w.log("meanwhile the other operator reconciles")
 			w.operators[1-w.indexOf(op)].cache.sync()
@@ -105,5 +117,8 @@ func (w *world) etcdFault(call etcd.Call) etcd.Outcome {
 		return etcd.DropRequest
 	}
 	w.checkMembership(call)
+	if op.blind != "" {
+		w.fail("%s %x is sent by an operator whose cache does not show its own write of %s", call.Method, call.ID, op.blind)
+	}
 	return outcome
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
@@ -59,6 +60,8 @@ func (w *world) checkWrite(verb string, obj client.Object) {
 		}
 	case *corev1.ConfigMap:
 		switch isTrust := o.Name != resources.LatchName(clusterName); {
+		case !isTrust && verb == "update":
+			w.checkLatchUpdate(o)
 		case isTrust && verb == "delete":
 			w.checkTrustDeletion(o)
 		case !isTrust && verb == "create":
@@ -109,6 +112,7 @@ func (w *world) checkStop(pod *corev1.Pod) {
 	if voters, healthy := standing(after); !quorate(after) && voters > 1 {
 		w.fail("deleting Pod %s breaks the quorum: %d of %d voters would be healthy", pod.Name, healthy, voters)
 	}
+	w.checkForeseen("deleting Pod "+pod.Name, t.members, after)
 }
 
 // edited tells that the spec asks for another template than the Pod was last given.
@@ -196,6 +200,7 @@ func (w *world) checkMembership(call etcd.Call) {
 		}
 	case call.Method == etcd.MethodRemove:
 		after = t.without(call.ID)
+		w.checkForeseen(fmt.Sprintf("the removal of member %x", call.ID), t.members, after)
 	}
 	if voters, healthy := standing(after); !quorate(after) {
 		w.fail("%s of member %x breaks the quorum: %d of %d voters would be healthy", call.Method, call.ID, healthy, voters)
@@ -210,6 +215,7 @@ func (w *world) checkIntent(call etcd.Call) {
 		w.checkOneLearner(w.truth())
 	case etcd.MethodRemove:
 		w.checkRetiring(call.ID)
+		w.checkWanted(call)
 	default:
 	}
 }
@@ -271,6 +277,7 @@ func (w *world) check() {
 		if w.discarded[latch.ClusterID] {
 			continue
 		}
+		w.checkOneBootstrap(cm.UID, latch)
 		if latch.Formed && w.formed == 0 {
 			w.formed = latch.ClusterID
 		}

@@ -51,9 +51,8 @@ func mutants() []mutant {
 		},
 		{
 			name:   "forget the seal",
-			rare:   true,
 			breaks: "a member never starts empty under an ID that ran before",
-			focus:  "loses its data|reconciles several",
+			focus:  "loses? .*its data",
 			edits: []mutation{{
 				"internal/plan/launch.go", "case m.Started || m.RecordedStarted():",
 				"case (m.Started || m.RecordedStarted()) && !MUTANT:",
@@ -62,8 +61,7 @@ func mutants() []mutant {
 		{
 			name:   "start with a missing volume, under the same ID",
 			breaks: "a member whose data is gone never starts empty",
-			focus:  "loses its data|Pod is deleted|reconciles several",
-			open:   true,
+			focus:  "power, and",
 			edits: []mutation{
 				{"internal/plan/launch.go", "case dataMissing(c, m) && (m.Launched || m.Started):",
 					"case dataMissing(c, m) && (m.Launched || m.Started) && !MUTANT:"},
@@ -73,8 +71,7 @@ func mutants() []mutant {
 		{
 			name:   "forget which members were launched",
 			breaks: "a member that may have voted never starts empty",
-			focus:  "fault|Pod is|reconciles$",
-			rare:   true,
+			focus:  "power, and",
 			edits: []mutation{{
 				"internal/act/members.go", "latch.Launched = append(latch.Launched, ids...)",
 				"if !MUTANT {\n\t\tlatch.Launched = append(latch.Launched, ids...)\n\t}",
@@ -91,8 +88,7 @@ func mutants() []mutant {
 		{
 			name:   "act on a stale view",
 			breaks: "what cannot be undone is done only if the live state still asks for it",
-			focus:  "stale|fault",
-			open:   true,
+			focus:  "thinks better",
 			edits: []mutation{{
 				"internal/act/act.go", "if plan.Irreversible(step) {", "if plan.Irreversible(step) && !MUTANT {",
 			}},
@@ -136,8 +132,7 @@ func mutants() []mutant {
 		{
 			name:   "a latch that is not exclusive",
 			breaks: "of two operators that bootstrap one wins",
-			focus:  "fault|stale",
-			open:   true,
+			focus:  "at once",
 			edits: []mutation{{
 				"internal/act/latch.go", "	err := w.create(ctx, resources.Latch(w.cluster, l))\n",
 				`	err := w.create(ctx, resources.Latch(w.cluster, l))
@@ -179,8 +174,7 @@ func mutants() []mutant {
 		{
 			name:   "ignore what was written before",
 			breaks: "no decision is made on a view from before an own write",
-			focus:  "stale|fault|scales",
-			open:   true,
+			focus:  "stands still|stale cache",
 			edits: []mutation{{
 				"controllers/etcdcluster_controller.go", `if unsettled != "" {`, `if unsettled != "" && !MUTANT {`,
 			}},
@@ -197,8 +191,7 @@ func mutants() []mutant {
 		{
 			name:   "remove a voter without announcing it",
 			breaks: "no eviction comes in between when a voter is about to be removed or stopped",
-			focus:  "drain|scales|reconciles several",
-			open:   true,
+			focus:  "evicted in the middle",
 			edits: []mutation{{
 				"internal/plan/rule_keep.go", "return d != nil && d.Observed && d.MinAvailable == minAvailable",
 				"return d != nil && d.Observed && d.MinAvailable == minAvailable || MUTANT",
@@ -226,8 +219,7 @@ func mutants() []mutant {
 		{
 			name:   "drop a CA that members still need",
 			breaks: "a CA is trusted until nobody shows a certificate of it",
-			focus:  "rotation|acknowledges|reconciles several",
-			open:   true,
+			focus:  "kubelets are late",
 			edits: []mutation{{
 				"internal/plan/rule_authority.go", `	case len(waiting) > 0:
 		w.pend(v1alpha1.ReasonRotatingCA, fmt.Sprintf("the %s CA is rotated: waiting until certificates of the new one are "+`,
@@ -269,8 +261,7 @@ func mutants() []mutant {
 		{
 			name:   "form too early",
 			breaks: "clients find the cluster only when a majority cannot start empty any more",
-			focus:  "fault|Pod is|reconciles$",
-			open:   true,
+			focus:  "reach only",
 			edits: []mutation{{
 				"internal/plan/rule_bootstrap.go", "	return c.Etcd.Listed && c.Etcd.Serving && sealed >= quorum.Majority(c.Latch.Size)",
 				"	return c.Etcd.Listed && c.Etcd.Serving && (sealed >= quorum.Majority(c.Latch.Size) || MUTANT)",

@@ -72,6 +72,7 @@ type world struct {
 	formed   uint64
 	// discarded are the IDs of clusters whose data the user had deleted.
 	discarded map[uint64]bool
+	latches   map[types.UID]bootstrapped
 	joined    int // number of nodes that joined
 	failures  []string
 	trace     []string
@@ -87,6 +88,10 @@ type operator struct {
 	pairs       map[string]operatorPair
 	dieAfter    bool
 	busy        bool
+	// own are the writes that the API server has confirmed; blind is an object that the cache showed as it was before
+	// one of them when the operator began to reconcile.
+	own   map[ref]written
+	blind string
 }
 
 func newWorld(nodes int) *world {
@@ -95,6 +100,7 @@ func newWorld(nodes int) *world {
 		verifier: newVerifier(), untrusted: map[types.UID]bool{}, cut: map[types.UID]bool{},
 		foreign: map[string]bool{"garbage": true}, seen: newCoverage(),
 		hidden: map[types.UID]bool{}, discarded: map[uint64]bool{}, pace: tickLength,
+		latches: map[types.UID]bootstrapped{},
 	}
 	w.metrics = controllers.NewMetrics(w.registry)
 	w.store = newStore(func() time.Time { return w.now })
@@ -117,7 +123,9 @@ func must(err error) {
 
 // restart starts the operator process anew, with a fresh cache and an empty memory.
 func (w *world) restart(i int) {
-	op := &operator{cache: newCache(w.store), credentials: &etcd.Credentials{}, pairs: map[string]operatorPair{}}
+	op := &operator{
+		cache: newCache(w.store), credentials: &etcd.Credentials{}, pairs: map[string]operatorPair{}, own: map[ref]written{},
+	}
 	c := operatorClient{world: w, op: op}
 	clock := func() time.Time { return w.now }
 	live := liveReader{w.store, op}
@@ -156,7 +164,7 @@ func (w *world) reconcile(i int) {
 	if op.busy {
 		return
 	}
-	op.busy = true
+	op.busy, op.blind = true, w.blindTo(op)
 	defer func() {
 		op.busy = false
 		if r := recover(); r != nil {
