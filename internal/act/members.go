@@ -108,7 +108,11 @@ func startMember(ctx context.Context, w *writer, l plan.Launch) (created bool, e
 			return true, err
 		}
 	}
-	if err := w.create(ctx, resources.Pod(w.cluster, l.Incarnation, l.Start)); err != nil {
+	pod := resources.Pod(w.cluster, l.Incarnation, l.Start)
+	if l.First || l.Unused {
+		resources.MarkUnused(pod)
+	}
+	if err := w.create(ctx, pod); err != nil {
 		return created, ownedByOther(ctx, w, err, &corev1.Pod{}, resources.MemberName(w.cluster.Name, l.Incarnation.Slot))
 	}
 	return true, nil

@@ -91,6 +91,7 @@ func launch(c *state.Cluster, m state.Member) Launch {
 	}
 	if m.Volume != nil {
 		l.VolumeUID = m.Volume.UID
+		l.Unused = !c.Formed() && neverRan(c, m)
 	}
 	return l
 }

@@ -96,10 +96,11 @@ func latchOf(c *state.Cluster, o origin, version string) state.Latch {
 // form starts the members of the latch and watches them become quorate.
 func form(w *walk) {
 	c := w.c
-	if c.Latch.Version != c.Version() {
-		w.ensure(RecordVersion{Version: c.Version()})
+	if v := bootstrapVersion(c); c.Latch.Version != v {
+		w.ensure(RecordVersion{Version: v})
 	}
 	clearEarlierGenerations(w)
+	w.tellHeldEdit()
 	if formedNow(c) {
 		w.ensure(FormLatch{})
 	} else if why := unusable(c); why != "" && pausing(c) {
@@ -130,7 +131,7 @@ func form(w *walk) {
 	}
 	if len(launches) > 0 {
 		w.propose(creation, StartMembers{Members: launches}, v1alpha1.ReasonBootstrapping,
-			fmt.Sprintf("%d members start with etcd %s", len(launches), c.Version()))
+			fmt.Sprintf("%d members start with etcd %s", len(launches), bootstrapVersion(c)))
 	}
 	waitForMembers(w)
 }

@@ -198,6 +198,8 @@ type Launch struct {
 	// First tells that the incarnation never had a volume (or, when ephemeral, a Pod): the latch must record it before
 	// one is created.
 	First bool
+	// Unused tells that it has a volume on which no etcd ever ran.
+	Unused bool
 }
 
 func (s ApplyServices) String() string         { return "keep the Services" }

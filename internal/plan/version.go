@@ -13,11 +13,14 @@ import (
 // another minor. Such a change goes through the gates of an upgrade, never through a Pod that is created again; only an
 // upgrade that was taken back before etcd's cluster version followed it needs no gate.
 func versionFor(c *state.Cluster, m state.Member) string {
+	if !c.Formed() {
+		return bootstrapVersion(c)
+	}
 	wanted, last := c.Version(), recordedVersion(m)
 	if last == "" {
 		last = runningVersion(c)
 	}
-	if !c.Formed() || last == "" || state.Minor(last) == state.Minor(wanted) || takenBack(c, last) {
+	if last == "" || state.Minor(last) == state.Minor(wanted) || takenBack(c, last) {
 		return wanted
 	}
 	return last

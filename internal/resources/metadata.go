@@ -73,6 +73,8 @@ const (
 	AnnotationStarted             = "quorate.dev/started"
 	AnnotationSealedAfter         = "quorate.dev/sealed-after"
 	AnnotationRetiring            = "quorate.dev/retiring"
+	// AnnotationUnused on a Pod tells that no etcd had run on its volume when it was created.
+	AnnotationUnused = "quorate.dev/unused"
 	// AnnotationSurge marks a member that was added beyond the wanted number, to stand in for members that are moved.
 	AnnotationSurge   = "quorate.dev/surge"
 	AnnotationRetired = "quorate.dev/retired"

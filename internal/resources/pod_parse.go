@@ -31,6 +31,7 @@ func ParsePod(cluster string, pod *corev1.Pod) (state.Pod, error) {
 		Started:          r.flag(AnnotationStarted),
 		Retiring:         r.flag(AnnotationRetiring),
 		Surge:            r.flag(AnnotationSurge),
+		Unused:           r.flag(AnnotationUnused),
 		Applied:          r.text(AnnotationApplied),
 		Trust:            MountedTrust(pod),
 		Certificates:     pod.Annotations[AnnotationCertificates],

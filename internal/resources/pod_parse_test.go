@@ -165,6 +165,17 @@ func TestAnEphemeralPodHoldsTheRecordsOfItsIncarnation(t *testing.T) {
 	check("removal withdrawn", true, false, true)
 }
 
+func TestAPodTellsWhetherItIsTheFirstOnItsVolume(t *testing.T) {
+	pod := Pod(cluster(), bootstrapped(cluster(), 0, "3.6.16"), state.Start{InitialCluster: "list"})
+	for _, want := range []bool{false, true} {
+		p, err := ParsePod("demo", pod)
+		if err != nil || p.Unused != want {
+			t.Errorf("its volume was unused: %t, want %t (%v)", p.Unused, want, err)
+		}
+		MarkUnused(pod)
+	}
+}
+
 func TestParsePodRefusesRecordsThatDoNotFit(t *testing.T) {
 	annotate := func(key, value string) func(*corev1.Pod) {
 		return func(p *corev1.Pod) { p.Annotations[key] = value }

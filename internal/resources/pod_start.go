@@ -59,6 +59,9 @@ func SetVoter(pod *corev1.Pod) {
 	pod.SetLabels(merged(pod.GetLabels(), map[string]string{LabelRole: RoleVoter}))
 }
 
+// MarkUnused records that no etcd ran on the Pod's volume before it.
+func MarkUnused(pod *corev1.Pod) { setFlag(pod, AnnotationUnused, true) }
+
 // RecordPodStarted records that an ephemeral member was seen started; the record lives as long as its data.
 func RecordPodStarted(pod *corev1.Pod) { setFlag(pod, AnnotationStarted, true) }
 

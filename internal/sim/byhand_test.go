@@ -28,6 +28,8 @@ func (w *world) undoRefused() bool {
 				return true
 			}
 		}
+	case asked("set spec.version to a later release"), asked("minors cannot be skipped"):
+		w.editVersion("3.6.16") // between any two of the others
 	default:
 		return false
 	}

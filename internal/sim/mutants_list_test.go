@@ -19,7 +19,7 @@ type mutant struct {
 type mutation struct{ file, old, mutated string }
 
 func mutants() []mutant {
-	return []mutant{
+	return append(worldMutants(), []mutant{
 		{
 			name:   "skip the quorum check",
 			breaks: "no voter is stopped or removed that the majority needs",
@@ -267,5 +267,5 @@ func mutants() []mutant {
 				"	return c.Etcd.Listed && c.Etcd.Serving && (sealed >= quorum.Majority(c.Latch.Size) || MUTANT)",
 			}},
 		},
-	}
+	}...)
 }

@@ -142,6 +142,8 @@ type Pod struct {
 	Started  bool
 	Retiring bool
 	Surge    bool
+	// Unused tells that no etcd had run on its volume when the Pod was created.
+	Unused bool
 	// Trust is the name of the ConfigMap with the CAs that it trusts; empty when it speaks plain text.
 	Trust string
 	// Certificates is the revision of the certificates that the kubelet was last told to bring up to date.
