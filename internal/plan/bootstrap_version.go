@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/quorate/quorate/api/v1alpha1"
+	"github.com/quorate/quorate/internal/resources"
 	"github.com/quorate/quorate/internal/state"
 )
 
@@ -47,8 +48,8 @@ func neverRan(c *state.Cluster, m state.Member) bool {
 // tellHeldEdit says why the wanted version does not reach the members yet.
 func (w *walk) tellHeldEdit() {
 	wanted, has := w.c.Version(), bootstrapVersion(w.c)
-	if wanted == has {
-		return
+	if wanted == has || len(resources.Validate(w.c.Object, wanted)) > 0 {
+		return // the same, or refused anyway
 	}
 	w.block(0, v1alpha1.ReasonBootstrapping, fmt.Sprintf("members were launched with etcd %s, and %s may refuse their "+
 		"data: it is taken up when the cluster has formed. If %s does not start, set spec.version to another release of %s",

@@ -5,8 +5,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/etcd"
 )
 
@@ -84,3 +86,6 @@ func (w *world) blindTo(op *operator) string {
 
 // older compares resource versions, which are numbers.
 func older(a, b string) bool { return len(a) < len(b) || len(a) == len(b) && a < b }
+
+// wantedVoters is what the spec asks for now.
+func wantedVoters(c *v1alpha1.EtcdCluster) int { return int(ptr.Deref(c.Spec.Replicas, 1)) }

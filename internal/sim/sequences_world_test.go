@@ -4,7 +4,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
 
-	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/etcd"
 	"github.com/quorate/quorate/internal/resources"
 )
@@ -176,6 +175,3 @@ func (w *world) standStill(kind string, ticks int) {
 		w.tick()
 	}
 }
-
-// wantedVoters is what the spec asks for now.
-func wantedVoters(c *v1alpha1.EtcdCluster) int { return int(ptr.Deref(c.Spec.Replicas, 1)) }
