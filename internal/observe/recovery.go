@@ -3,8 +3,8 @@ package observe
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -90,14 +90,11 @@ func recovered(c *state.Cluster, o objects) objects {
 		}
 		o = rest
 	}
-	for name := range o.salvages {
-		foreign(c, "Pod", name, errGivenUp)
+	for _, name := range slices.Sorted(maps.Keys(o.salvages)) {
+		c.GivenUp = append(c.GivenUp, o.salvages[name])
 	}
 	return o
 }
-
-// errGivenUp is the problem of a Pod that salvages for a recovery whose record was deleted.
-var errGivenUp = errors.New("it salvages data for a recovery that was given up: delete it")
 
 func controllerOf(obj client.Object) types.UID {
 	if ref := metav1.GetControllerOf(obj); ref != nil {

@@ -1,7 +1,6 @@
 package observe
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/quorate/quorate/api/v1alpha1"
@@ -50,7 +49,7 @@ func TestVolumesOfARecoveryBelongToIt(t *testing.T) {
 	}
 }
 
-func TestAPodThatSalvagesForNobodyIsReported(t *testing.T) {
+func TestAPodThatSalvagesForNobodyIsGivenUp(t *testing.T) {
 	name := resources.SalvageName("", "1")
 	c := &state.Cluster{Object: &v1alpha1.EtcdCluster{}, Latch: &state.Latch{Token: "lost-1"}, Recoveries: []*state.Recovery{
 		{From: "lost-1", To: "new-2", Loss: state.QuorumLoss{ID: "1"}},
@@ -59,8 +58,7 @@ func TestAPodThatSalvagesForNobodyIsReported(t *testing.T) {
 	if c.Recoveries[0].Salvage == nil || c.Recoveries[0].Salvage.Pod != name {
 		t.Errorf("the salvage of the recovery is %v, want %s", c.Recoveries[0].Salvage, name)
 	}
-	is := func(o state.ForeignObject) bool { return o.Kind == "Pod" && o.Name == "other" && o.Problem != "" }
-	if !slices.ContainsFunc(c.Leftovers.Foreign, is) || len(c.Leftovers.Foreign) != 1 {
-		t.Errorf("foreign %v, want the other Pod", c.Leftovers.Foreign)
+	if len(c.GivenUp) != 1 || c.GivenUp[0].Pod != "other" {
+		t.Errorf("given up %v, want the other Pod", c.GivenUp)
 	}
 }

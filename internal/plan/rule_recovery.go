@@ -19,6 +19,11 @@ func recovery(w *walk) {
 		w.latchLostInRecovery()
 		return
 	}
+	for _, s := range c.GivenUp {
+		if !s.Terminating { // Invariant: it holds no data, and what it writes to no cluster starts from.
+			w.ensure(DeleteHelper{Name: s.Pod, UID: s.UID})
+		}
+	}
 	for _, r := range c.Recoveries {
 		if r.Switched(c.Latch) && !r.Finished {
 			w.concludeRecovery(r)
@@ -122,6 +127,9 @@ func (w *walk) fence(r *state.Recovery) bool {
 			w.ensure(DeleteHelper{Name: i.Pod, UID: i.UID})
 		}
 		waiting = append(waiting, i.Pod)
+	}
+	for _, s := range c.GivenUp {
+		waiting = append(waiting, s.Pod)
 	}
 	for _, o := range c.Leftovers.Foreign {
 		if o.Kind == "Pod" {

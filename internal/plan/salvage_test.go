@@ -51,6 +51,23 @@ func TestTheSalvageRunsTheVersionOfTheData(t *testing.T) {
 	}
 }
 
+func TestASalvageThatWasGivenUpEnds(t *testing.T) {
+	given := func(c *state.Cluster) { c.GivenUp = []state.Salvage{{Pod: "p", UID: "u"}} }
+	gone := plan.DeleteHelper{Name: "p", UID: "u"}
+	loss := lossOf(t, lostQuorum())
+	scenarios{
+		"whatever became of the cluster": {cluster: statetest.Formed(3).With(given), ensures: []plan.Step{gone}},
+		"before another recovery reads what it reads": {
+			cluster: lostQuorum().Recover(loss).NoPod(0).With(given).With(func(c *state.Cluster) { c.Inspections = nil }),
+			ensures: []plan.Step{gone}, blocked: []string{"Recovering: waiting until these Pods are gone: p"},
+		},
+		"once": {
+			cluster: statetest.Formed(3).With(given).With(func(c *state.Cluster) { c.GivenUp[0].Terminating = true }),
+			absent:  []plan.Step{plan.DeleteHelper{}},
+		},
+	}.run(t)
+}
+
 func TestAPodThatHelpsIsMadeAnewWhenItHasFailed(t *testing.T) {
 	loss := lossOf(t, lostQuorum())
 	failed := func(ago time.Duration) *statetest.Builder {

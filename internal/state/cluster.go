@@ -42,6 +42,8 @@ type Cluster struct {
 	Inspections []Inspection
 	// Recoveries are the records of consents to recover from a lost quorum.
 	Recoveries []*Recovery
+	// GivenUp are Pods that salvage data for a recovery whose record was deleted.
+	GivenUp []Salvage
 	// OperatorImage is the image of this operator, which inspections run; empty when it is not known.
 	OperatorImage string
 	// TLS is what is known of the certificates; nil when the cluster speaks plain text.
