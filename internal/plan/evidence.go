@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -18,10 +19,10 @@ func (e *examination) judge(c *state.Cluster, left []state.Member, reports map[u
 	newest := state.DataReport{}
 	for _, m := range left {
 		r := reports[m.ID]
-		switch {
-		case r.Problem != "":
-			broken = append(broken, m.Name+": "+r.Problem)
-			useless[m.ID] = state.Missing{Volume: m.Volume.Name, Why: "its data cannot be read: " + shortened(r.Problem)}
+		switch why := unfitData(*m.Volume, r); {
+		case why != "":
+			broken = append(broken, m.Name+": "+why)
+			useless[m.ID] = state.Missing{Volume: m.Volume.Name, Why: why}
 			continue
 		case r.Empty:
 			useless[m.ID] = state.Missing{Volume: m.Volume.Name, Why: "its volume " + m.Volume.Name + " holds no data"}
@@ -40,7 +41,7 @@ func (e *examination) judge(c *state.Cluster, left []state.Member, reports map[u
 	}
 	switch {
 	case len(loss.Survivors) == 0 && len(broken) > 0:
-		e.doubt("the data that is left cannot be read (%s): repair the volume, or delete its claim when it is of no use",
+		e.doubt("of what is left nothing can be used (%s): repair the volume, or delete its claim when it is of no use",
 			strings.Join(broken, "; "))
 		return
 	case len(voters) == 0:
@@ -64,6 +65,20 @@ func (e *examination) judge(c *state.Cluster, left []state.Member, reports map[u
 	}
 	loss.ID = resources.LossID(loss)
 	e.loss = &loss
+}
+
+// unfitData says why the data on the volume is not what the cluster can go on with; empty when it is, or when there is
+// none. What another tool has put there, most often from a backup, is not what the member had written.
+func unfitData(v state.Volume, r state.DataReport) string {
+	switch {
+	case v.Foreign():
+		return fmt.Sprintf("its claim is bound to %s, but its data was on %s: another tool re-created it", v.PersistentVolume,
+			v.RecordedPersistentVolume)
+	case r.Problem != "":
+		return "its data cannot be read: " + shortened(r.Problem)
+	default:
+		return ""
+	}
 }
 
 // newer is raft's own order of logs: the one that no other can outvote.

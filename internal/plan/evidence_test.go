@@ -82,3 +82,50 @@ func TestAMissingMemberIsNotNamedAsASurvivor(t *testing.T) {
 		}
 	}
 }
+
+func TestAPodKeepsDataWhoseClaimIsGone(t *testing.T) {
+	// Somebody took the finalizer off the claim of demo-1.
+	b := func(change func(*state.Pod)) *statetest.Builder {
+		return statetest.Formed(5).Lose(1, 2, 3).Inspect(0, 4, 120).Inspect(4, 4, 120).With(func(c *state.Cluster) {
+			p := state.Pod{
+				Name: "demo-1", UID: "u", Slot: 1, Generation: 1, MemberID: c.Latch.Launched[1], Volume: "demo-1-x", Node: "node-1",
+				Running: true,
+			}
+			change(&p)
+			c.Leftovers.Pods = append(c.Leftovers.Pods, p)
+		})
+	}
+	const holds = unproven + "Pod demo-1 still holds the data of its volume, whose claim is gone"
+	scenarios{
+		"which is not lost as long as that runs": {
+			cluster: b(func(*state.Pod) {}), blocked: []string{holds, noQuorum, "StartingMember: waiting for demo-0"},
+		},
+	}.run(t)
+	for name, change := range map[string]func(*state.Pod){
+		"one that is being deleted":  func(p *state.Pod) { p.Terminating = true },
+		"one that has ended":         func(p *state.Pod) { p.Finished = true },
+		"one whose node is gone":     func(p *state.Pod) { p.Node = "node-gone" },
+		"one that was never started": func(p *state.Pod) { p.Node = "" },
+		"one of no voter":            func(p *state.Pod) { p.MemberID = 0xabc },
+	} {
+		if plan.QuorumLoss(b(change).With(nodes("node-1")).Build()) == nil {
+			t.Errorf("%s keeps the loss from being told", name)
+		}
+	}
+}
+
+func TestDataThatAnotherToolBroughtIsNotChosen(t *testing.T) {
+	foreign := func(m *state.Member) { m.Volume.RecordedPersistentVolume, m.Volume.PersistentVolume = "pv-then", "pv-now" }
+	b := statetest.Formed(5).Lose(2, 3, 4).Inspect(0, 4, 110).Inspect(1, 4, 120).Member(1, foreign)
+	loss := lossOf(t, b)
+	if loss.Chosen != b.ID(0) || len(loss.Survivors) != 1 || len(loss.Missing) != 4 ||
+		loss.Missing[0].Why != "its claim is bound to pv-now, but its data was on pv-then: another tool re-created it" {
+		t.Errorf("the loss is %+v, want demo-0 chosen and demo-1 missing", loss)
+	}
+	scenarios{
+		"and nothing starts empty beside it": {
+			cluster: lostQuorum().Member(0, foreign),
+			blocked: []string{unproven + "of what is left nothing can be used (demo-0: its claim is bound to pv-now", noQuorum, waiting0},
+		},
+	}.run(t)
+}

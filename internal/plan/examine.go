@@ -52,10 +52,22 @@ func examine(c *state.Cluster) examination {
 			reports[m.ID] = r
 		}
 	}
+	e.stillHeld(c)
 	if len(e.unknown) == 0 {
 		e.judge(c, left, reports)
 	}
 	return e
+}
+
+// stillHeld finds Pods that hold data whose claim is gone, because somebody took its finalizers off.
+func (e *examination) stillHeld(c *state.Cluster) {
+	for _, p := range c.Leftovers.Pods {
+		if p.Volume != "" && p.Node != "" && !p.Terminating && !p.Finished && !fenced(c, p.Node) &&
+			slices.Contains(c.Latch.Launched, p.MemberID) {
+			e.doubt("Pod %s still holds the data of its volume, whose claim is gone: save it with etcdctl snapshot save, or bind "+
+				"a claim of the name %s to the volume again; when it is of no use, delete the Pod", p.Name, p.Volume)
+		}
+	}
 }
 
 // remains are the members whose data is there, and whether they may be too few for ever.

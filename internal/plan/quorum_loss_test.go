@@ -110,7 +110,7 @@ func TestVolumesAreReadBeforeALossIsTold(t *testing.T) {
 		},
 		"and nothing is told of data that cannot be read, when nothing else is left": {
 			cluster: lostQuorum().Report(func(i *state.Inspection) { i.Report = &state.DataReport{Problem: "crc mismatch"} }),
-			blocked: []string{unproven + "the data that is left cannot be read (demo-0: crc mismatch)", noQuorum, waiting0},
+			blocked: []string{unproven + "of what is left nothing can be used (demo-0: its data cannot be read: crc mismatch)", noQuorum, waiting0},
 		},
 		"not for ephemeral members, whose data is in their Pods": {
 			cluster: statetest.Ephemeral(3).Lose(1, 2),
