@@ -115,7 +115,9 @@ func TestAPodKeepsDataWhoseClaimIsGone(t *testing.T) {
 }
 
 func TestDataThatAnotherToolBroughtIsNotChosen(t *testing.T) {
-	foreign := func(m *state.Member) { m.Volume.RecordedPersistentVolume, m.Volume.PersistentVolume = "pv-then", "pv-now" }
+	foreign := func(m *state.Member) {
+		m.Volume.RecordedPersistentVolume, m.Volume.PersistentVolume = "pv-then", "pv-now"
+	}
 	b := statetest.Formed(5).Lose(2, 3, 4).Inspect(0, 4, 110).Inspect(1, 4, 120).Member(1, foreign)
 	loss := lossOf(t, b)
 	if loss.Chosen != b.ID(0) || len(loss.Survivors) != 1 || len(loss.Missing) != 4 ||

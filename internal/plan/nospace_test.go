@@ -46,10 +46,17 @@ func TestAFullQuotaIsMended(t *testing.T) {
 	larger := func(b *statetest.Builder) *statetest.Builder {
 		return b.Grown("16Gi", 0, 1, 2).Spec(sizeOf("16Gi")).Budget(3)
 	}
+	failing := func(b *statetest.Builder) *statetest.Builder {
+		return b.Spec(sizeOf("16Gi")).Request("16Gi", 0, 1, 2).Member(2, func(m *state.Member) { m.Volume.Growth.Failed = true })
+	}
 	scenarios{
 		"unused space is given back, a follower first": {
 			cluster: three(), step: defragment(three(), 1),
 			blocked: []string{accepts + "members are defragmented one at a time; left: demo-0, demo-1, demo-2"},
+		},
+		"also while an expansion fails, of which nobody knows whether it ever comes": {
+			cluster: failing(three()), step: defragment(three(), 1), blocked: []string{"VolumeGrowthRefused: the storage provider " +
+				"fails to expand", "VolumeGrowing: waiting", accepts + "members are defragmented"},
 		},
 		"then the next": {
 			cluster: three().Database("1Gi", "1Gi", 1), step: defragment(three(), 2),

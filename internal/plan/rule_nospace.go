@@ -56,7 +56,7 @@ func (w *walk) makeSpace(raised []state.Alarm) string {
 		w.disarm(raised)
 		return fmt.Sprintf("every member is below %d %% of its quota by now, and the alarm is disarmed", highPercent)
 	}
-	if growing(c) {
+	if growing(c) && !growthFails(c) {
 		return "waiting until the volumes are expanded, from whose size the quota follows"
 	}
 	if small := belowWantedQuota(c); len(small) > 0 {

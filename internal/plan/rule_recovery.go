@@ -154,6 +154,8 @@ func (w *walk) salvage(r *state.Recovery) {
 	switch s := r.Salvage; {
 	case c.OperatorImage == "":
 		w.block(everything, v1alpha1.ReasonRecovering, "the operator does not know its own image: set its flag --image")
+	case r.Volume != nil && r.Volume.Terminating && s != nil:
+		w.salvageAgain(*s, "volume "+volume+" is being deleted, which its Pod keeps from going")
 	case r.Volume != nil && r.Volume.Terminating:
 		w.block(everything, v1alpha1.ReasonRecovering, "waiting until volume "+volume+" is gone, to make it anew")
 	case r.Volume == nil && s != nil:
@@ -177,6 +179,9 @@ func (w *walk) salvage(r *state.Recovery) {
 		message := "waiting until Pod " + s.Pod + " has salvaged the data"
 		if s.Waiting != "" {
 			message += ": " + s.Waiting
+		}
+		if why := unbound(r.Volume); why != "" {
+			message += why + ": when that is not the one in the spec, delete the claim to have it made anew"
 		}
 		w.block(everything, v1alpha1.ReasonRecovering, message)
 	}

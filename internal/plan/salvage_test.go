@@ -51,6 +51,25 @@ func TestTheSalvageRunsTheVersionOfTheData(t *testing.T) {
 	}
 }
 
+func TestAVolumeThatIsNeverProvisionedIsTold(t *testing.T) {
+	b := lostQuorum()
+	loss := lossOf(t, b)
+	b.Recover(loss).NoPod(0).Salvaged().With(func(c *state.Cluster) { c.Inspections = nil }).Recovery(func(r *state.Recovery) {
+		r.Volume.Started, r.Volume.ActualStorageClass = false, "gone"
+		r.Salvage = &state.Salvage{Pod: "p", UID: "u", Spec: resources.HelperSpec(resources.SalvagePod(
+			lostQuorum().Build().Object, statetest.OperatorImage, *r))}
+	})
+	name := b.Build().Recoveries[0].Volume.Name
+	scenarios{"with the storage class that it waits for": {
+		cluster: b, blocked: []string{"Recovering: no volume is bound to its claim " + name + ` of storage class "gone" yet: when`},
+	}}.run(t)
+	b.Recovery(func(r *state.Recovery) { r.Volume.Terminating = true })
+	scenarios{"and its Pod does not keep it from going": {
+		cluster: b, ensures: []plan.Step{plan.DeleteHelper{Name: "p", UID: "u"}},
+		blocked: []string{"Recovering: volume " + name + " is being deleted"},
+	}}.run(t)
+}
+
 func TestASalvageThatWasGivenUpEnds(t *testing.T) {
 	given := func(c *state.Cluster) { c.GivenUp = []state.Salvage{{Pod: "p", UID: "u"}} }
 	gone := plan.DeleteHelper{Name: "p", UID: "u"}

@@ -150,6 +150,11 @@ func growing(c *state.Cluster) bool {
 	return slices.ContainsFunc(livingVolumes(c), state.Volume.Growing)
 }
 
+// growthFails tells that Kubernetes tries in vain to expand a volume.
+func growthFails(c *state.Cluster) bool {
+	return slices.ContainsFunc(livingVolumes(c), func(v state.Volume) bool { return v.Growing() && v.Growth.Failed })
+}
+
 // percent of whole that part is, rounded down; a whole of nothing is never filled.
 func percent(part, whole int64) int64 {
 	if whole <= 0 {
