@@ -152,6 +152,9 @@ func TestConsentToALoss(t *testing.T) {
 		"begins the recovery": {
 			cluster: lostQuorum().Consent(loss.ID, "demo-2", "demo-1"), step: begin, blocked: rest,
 		},
+		"and stands for no survivor": {
+			cluster: lostQuorum().Consent(loss.ID, "demo-0", "demo-2", "demo-1"), step: begin, blocked: rest,
+		},
 		"acts only once": {
 			cluster: lostQuorum().Consent(loss.ID, "demo-1", "demo-2").Recover(loss).
 				Recovery(func(r *state.Recovery) { r.From = "another" }),

@@ -66,7 +66,10 @@ func (w *walk) consented(loss state.QuorumLoss) {
 		if s := loss.ChosenSurvivor(); s != nil {
 			version, size = s.Version, 1
 		}
-		confirmed := slices.Clone(consent.ConfirmMissing)
+		// Whoever names a survivor as well does not make it one whose Pod may be taken for ended.
+		confirmed := slices.DeleteFunc(slices.Clone(consent.ConfirmMissing), func(name string) bool {
+			return !slices.ContainsFunc(loss.Missing, func(m state.Missing) bool { return m.Name == name })
+		})
 		slices.Sort(confirmed)
 		w.propose(creation, BeginRecovery{Loss: loss, Confirmed: confirmed, Size: size, Version: version},
 			v1alpha1.ReasonRecovering, "spec.recovery agrees to recover from quorum loss "+loss.ID)

@@ -176,15 +176,23 @@ func (w *walk) salvage(r *state.Recovery) {
 	case s.Spec != resources.HelperSpec(resources.SalvagePod(c.Object, c.OperatorImage, *r)):
 		w.salvageAgain(*s, "what its Pod is made from has changed")
 	default:
-		message := "waiting until Pod " + s.Pod + " has salvaged the data"
-		if s.Waiting != "" {
-			message += ": " + s.Waiting
-		}
-		if why := unbound(r.Volume); why != "" {
-			message += why + ": when that is not the one in the spec, delete the claim to have it made anew"
-		}
-		w.block(everything, v1alpha1.ReasonRecovering, message)
+		w.block(everything, v1alpha1.ReasonRecovering, salvageProgress(r))
 	}
+}
+
+// salvageProgress is what the Pod that salvages is waited for, and what a person can do.
+func salvageProgress(r *state.Recovery) string {
+	message := "waiting until Pod " + r.Salvage.Pod + " has salvaged the data"
+	if r.Salvage.Waiting != "" {
+		message += ": " + r.Salvage.Waiting
+	}
+	if why := unbound(r.Volume); why != "" {
+		message += why + ": when that is not the one in the spec, delete the claim to have it made anew"
+	}
+	if r.Salvage.Waiting != "" {
+		message += ". To give the recovery up, delete the ConfigMap " + r.Object
+	}
+	return message
 }
 
 // failedSalvage says why a Pod that its kubelet does not start again has not salvaged the data.
