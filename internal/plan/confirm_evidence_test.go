@@ -72,7 +72,7 @@ func TestTheNewestLogIsStillTheNewest(t *testing.T) {
 			cluster: confirmed(func(*state.Inspection) {}).NoVolume(1), step: plan.Salvage{LossID: loss.ID, Volume: volume},
 		},
 		"what confirmed another consent to the same is worth nothing once a member has run again": {
-			cluster: confirmed(func(*state.Inspection) {}).Recovery(func(r *state.Recovery) { r.To = "token-3" }),
+			cluster: confirmed(func(*state.Inspection) {}).Recovery(func(r *state.Recovery) { r.To = "other-3" }),
 			ensures: []plan.Step{plan.DeleteHelper{Name: old[0].Pod, UID: old[0].UID}},
 			blocked: []string{"Recovering: waiting until these Pods are gone"},
 		},

@@ -139,6 +139,11 @@ func TestARecoveryIsConcluded(t *testing.T) {
 			ensures: []plan.Step{plan.DeleteHelper{Name: "p", UID: "u"}}, absent: []plan.Step{plan.FinishRecovery{}},
 		},
 		"and recording that": {cluster: recovered(func(*state.Recovery) {}), ensures: []plan.Step{finish}},
+		"also of an empty cluster whose bootstrap had to start again": {
+			cluster: recovered(func(r *state.Recovery) {
+				r.To = state.Token(state.Lineage(statetest.Token), 7)
+			}), ensures: []plan.Step{finish},
+		},
 		"once": {
 			cluster: recovered(func(r *state.Recovery) { r.Finished = true }), absent: []plan.Step{plan.FinishRecovery{}},
 		},

@@ -165,8 +165,8 @@ type Salvage struct {
 	Waiting string
 }
 
-// Switched tells that the latch is the new cluster's.
-func (r *Recovery) Switched(l *Latch) bool { return l != nil && l.Token == r.To }
+// Switched tells that the latch is the new cluster's, whose bootstrap may have had to start again when it began empty.
+func (r *Recovery) Switched(l *Latch) bool { return l != nil && Lineage(l.Token) == Lineage(r.To) }
 
 // Underway is the recovery whose new cluster has not taken the lost one's place; nil when there is none.
 func (c *Cluster) Underway() *Recovery {

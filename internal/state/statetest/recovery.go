@@ -14,7 +14,7 @@ import (
 const OperatorImage = "quorate.dev/quorate:test"
 
 // NewToken is the token of the cluster that takes a lost one's place.
-const NewToken = "token-2"
+const NewToken = "new-2"
 
 // Lose takes the volumes and Pods of members away for ever, so that no majority serves. The others run for long.
 func (b *Builder) Lose(slots ...int) *Builder {
