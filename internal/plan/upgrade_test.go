@@ -175,3 +175,13 @@ func TestAMemberThatWasTakenBackTooFarStartsAgain(t *testing.T) {
 		},
 	}.run(t)
 }
+
+func TestAJoinerGetsWhatTheOthersRun(t *testing.T) {
+	// The operator crashed after it had recorded what was about to run, and then the upgrade had to wait.
+	b := statetest.Formed(1).Replicas(3).ClusterVersion("3.6").Spec(version("3.7.3")).Learner(1).
+		Member(0, func(m *state.Member) { m.Volume.Version = "3.7.3" })
+	s, starts := plan.Next(b.Build()).Step.(plan.StartMembers)
+	if !starts || s.Members[0].Incarnation.Version != statetest.Version {
+		t.Errorf("the step is %+v, want the learner started with etcd %s", s, statetest.Version)
+	}
+}

@@ -51,7 +51,7 @@ func recordedVersion(m state.Member) string {
 func runningVersion(c *state.Cluster) string {
 	lowest := ""
 	for _, m := range c.Members {
-		if v := recordedVersion(m); v != "" && (lowest == "" || Older(v, lowest)) {
+		if v := presentVersion(m); v != "" && (lowest == "" || Older(v, lowest)) {
 			lowest = v
 		}
 	}
