@@ -15,8 +15,8 @@ import (
 // CommitAll marks the whole log as committed. Only for the copy of a log that is the newest of all that are left: a
 // member with that log would win their election and commit all of it. Without this, etcd's --force-new-cluster drops
 // what the member had not been told to be committed yet, also when a client had been (server/etcdserver/bootstrap.go,
-// bootstrapWALFromSnapshot). One that is a learner at the end of its log is promoted there: etcd removes all others, and
-// raft ends when no voter is left.
+// bootstrapWALFromSnapshot). One that is a learner at the end of its log is promoted there: etcd removes all others,
+// and raft ends when no voter is left.
 func CommitAll(dir string) error {
 	path := filepath.Join(dir, walDir)
 	l, err := openLog(path, wal.Open)

@@ -9,10 +9,10 @@ import (
 	"github.com/quorate/quorate/internal/state"
 )
 
-// confirmEvidence reads the logs once more of which the newest was chosen, now that nothing can append to them. They may
-// have been read long before the consent, and a majority may have come and gone since while nobody looked: then another
-// log may be the newest by now. A single log cannot be outdone, and the salvage itself compares it with the evidence. It
-// tells whether there is still something to do.
+// confirmEvidence reads the logs once more of which the newest was chosen, now that nothing can append to them. They
+// may have been read long before the consent, and a majority may have come and gone since while nobody looked: then
+// another log may be the newest by now. A single log cannot be outdone, and the salvage itself compares it with the
+// evidence. It tells whether there is still something to do.
 func (w *walk) confirmEvidence(r *state.Recovery) bool {
 	c := w.c
 	if len(r.Loss.Survivors) < 2 || salvaged(r) || c.OperatorImage == "" {
@@ -38,8 +38,8 @@ func (w *walk) confirmEvidence(r *state.Recovery) bool {
 		waiting = append(waiting, s.Volume+waitingOf(i))
 	}
 	if len(waiting) > 0 {
-		w.block(everything, v1alpha1.ReasonRecovering, "waiting until it is seen once more how far the logs on these volumes "+
-			"go: "+strings.Join(waiting, ", "))
+		w.block(everything, v1alpha1.ReasonRecovering, "waiting until it is seen once more how far the logs on these "+
+			"volumes go: "+strings.Join(waiting, ", "))
 	}
 	return len(waiting) > 0
 }

@@ -15,7 +15,7 @@ import (
 // starts again serves by then (or its next restart shows a reason).
 const settleTime = 30 * time.Second
 
-// helperRetry is how long after its creation a Pod that has failed, and is not started again by its kubelet, is replaced.
+// helperRetry is how long after its creation a Pod is replaced that has failed and is not started again by its kubelet.
 const helperRetry = time.Minute
 
 // examination is what is known of a quorum that may be lost for ever.
@@ -64,8 +64,8 @@ func (e *examination) stillHeld(c *state.Cluster) {
 	for _, p := range c.Leftovers.Pods {
 		if p.Volume != "" && p.Node != "" && !p.Terminating && !p.Finished && !fenced(c, p.Node) &&
 			slices.Contains(c.Latch.Launched, p.MemberID) {
-			e.doubt("Pod %s still holds the data of its volume, whose claim is gone: save it with etcdctl snapshot save, or bind "+
-				"a claim of the name %s to the volume again; when it is of no use, delete the Pod", p.Name, p.Volume)
+			e.doubt("Pod %s still holds the data of its volume, whose claim is gone: save it with etcdctl snapshot save, or "+
+				"bind a claim of the name %s to the volume again; when it is of no use, delete the Pod", p.Name, p.Volume)
 		}
 	}
 }
@@ -180,8 +180,8 @@ func mended(c *state.Cluster, m state.Member, i state.Inspection) bool {
 	return i.Report == nil && i.Spec != resources.HelperSpec(wanted)
 }
 
-// failed tells that the Pod of an inspection ended without a report, for example because its node evicted it, and that it
-// is time for another one.
+// failed tells that the Pod of an inspection ended without a report, for example because its node evicted it, and that
+// it is time for another one.
 func (e *examination) failed(c *state.Cluster, i state.Inspection) bool {
 	if i.Report != nil || !i.Finished {
 		return false

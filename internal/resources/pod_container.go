@@ -81,8 +81,8 @@ func Image(c *v1alpha1.EtcdCluster, version string) string {
 	return image
 }
 
-// pinsAnother tells that the digest in the spec is that of another version's image. Who edits both means both: an upgrade
-// that is refused, or that waits, must not reach a member by the digest alone.
+// pinsAnother tells that the digest in the spec is that of another version's image. Who edits both means both: an
+// upgrade that is refused, or that waits, must not reach a member by the digest alone.
 func pinsAnother(c *v1alpha1.EtcdCluster, version string) bool {
 	pinned := c.Spec.Image != nil && c.Spec.Image.Digest != nil
 	wanted := ptr.Deref(c.Spec.Version, "")
