@@ -53,7 +53,7 @@ var (
 		plan.DeletePod{},
 		plan.AddLearner{}, plan.Promote{}, plan.MoveLeader{}, plan.Retire{}, plan.Resume{}, plan.RemoveMember{},
 		plan.RecordRetired{}, plan.DeleteVolume{}, plan.PatchPod{}, plan.ResizePod{},
-		plan.EnableDowngrade{}, plan.CancelDowngrade{},
+		plan.EnableDowngrade{}, plan.CancelDowngrade{}, plan.RecordSurge{},
 	}
 	ensures = []plan.Step{
 		plan.ApplyServices{}, plan.ApplyDisruptionBudget{}, plan.ApplyOwners{}, plan.Seal{}, plan.RecordPlacement{},
@@ -105,9 +105,10 @@ func faults(c *state.Cluster, d plan.Decision) []string {
 			"a learner too many, too early or in a slot that is held")
 		list = append(list, changeFaults(c, quorum.Change{Kind: quorum.AddLearner})...)
 	case plan.MoveLeader:
-		// One in trouble comes first, also when the others call it their leader.
+		// One in trouble comes first, also when the others call it their leader; one that stands in for all goes last of all.
 		fault(d.Activity == "RotatingCA" && c.MemberByID(s.FromID).Health == state.Healthy && slices.ContainsFunc(c.Voters(), func(m state.Member) bool {
-			return m.ID != s.FromID && m.Health == state.Healthy && c.TLS.Outdated(*m.Pod)
+			return m.ID != s.FromID && m.Health == state.Healthy && c.TLS.Outdated(*m.Pod) &&
+				(!m.Surge() || m.Slot < c.Replicas())
 		}), "the leader does not come last")
 	case plan.Promote:
 		list = append(list, changeFaults(c, quorum.Change{Kind: quorum.Promote, Member: s.ID})...)

@@ -79,6 +79,8 @@ func (w *world) change(step plan.Step) {
 		w.record(s.Name, true)
 	case plan.Resume:
 		w.record(s.Name, false)
+	case plan.RecordSurge:
+		w.withPod(s.PodUID, func(m *state.Member) { m.Pod.Surge = true })
 	case plan.AddLearner:
 		w.made++
 		w.Learner(s.Slot).Member(s.Slot, func(m *state.Member) { m.ID = 0x1000 + uint64(w.made) })
@@ -191,6 +193,7 @@ func (w *world) start(l plan.Launch) {
 	w.Launch(l.Incarnation.Slot).Member(l.Incarnation.Slot, func(m *state.Member) {
 		m.Pod.UID, m.Pod.Trust, m.Pod.Certificates = uid, l.Start.Trust, l.Start.Certificates
 		m.Pod.Voter, m.Pod.Sealed, m.Pod.InitialCluster = l.Start.Voter, l.Start.Sealed, l.Start.InitialCluster
+		m.Pod.Surge = l.Incarnation.Surge
 	})
 }
 

@@ -83,6 +83,10 @@ func (w *walk) remove(m state.Member, activity, why string) {
 		w.handOver(m, activity, "removed")
 		return
 	}
+	if record := standIn(c, m); record != nil {
+		w.propose(membership, record, activity, "it stays when "+m.Name+" is removed, and lower slots are free then")
+		return
+	}
 	evidence := m.Volume != nil && (corrupt(c, m) || crashLoop(c, m))
 	if recorded := m.Retiring() && (!evidence || m.Volume.Evidence); !recorded && (m.Volume != nil || m.Pod != nil) {
 		r := Retire{Name: m.Name, Volume: volumeName(m), Evidence: evidence}
@@ -159,7 +163,7 @@ func scaleDown(w *walk) {
 		w.resumeUnwanted(0)
 		return
 	}
-	if leaving := movers(c); len(leaving) > 0 && len(voters) == goal(c) {
+	if leaving := movers(c); len(leaving) > 0 && !surging(c, leaving[0]) && len(voters) == goal(c) {
 		w.resumeUnwanted(leaving[0].ID)
 		w.replaced(leaving[0])
 		return
@@ -180,7 +184,7 @@ func surplus(c *state.Cluster, voters []state.Member) state.Member {
 		for _, key := range []func(state.Member) int{
 			func(m state.Member) int { return rank(m.Health == state.Unhealthy) },
 			func(m state.Member) int { return rank(m.Retiring()) },
-			func(m state.Member) int { return rank(needOf(c, m).how == moved) },
+			func(m state.Member) int { return rank(needOf(c, m).how == moved && !surging(c, m)) },
 			func(m state.Member) int { return m.Slot },
 		} {
 			if d := key(a) - key(b); d != 0 {
