@@ -80,7 +80,7 @@ func (w *world) change(step plan.Step) {
 	case plan.Resume:
 		w.record(s.Name, false)
 	case plan.RecordSurge:
-		w.withPod(s.PodUID, func(m *state.Member) { m.Pod.Surge = true })
+		w.recordSurge(s.Member)
 	case plan.AddLearner:
 		w.made++
 		w.Learner(s.Slot).Member(s.Slot, func(m *state.Member) { m.ID = 0x1000 + uint64(w.made) })
@@ -193,7 +193,6 @@ func (w *world) start(l plan.Launch) {
 	w.Launch(l.Incarnation.Slot).Member(l.Incarnation.Slot, func(m *state.Member) {
 		m.Pod.UID, m.Pod.Trust, m.Pod.Certificates = uid, l.Start.Trust, l.Start.Certificates
 		m.Pod.Voter, m.Pod.Sealed, m.Pod.InitialCluster = l.Start.Voter, l.Start.Sealed, l.Start.InitialCluster
-		m.Pod.Surge = l.Incarnation.Surge
 	})
 }
 
@@ -206,6 +205,18 @@ func (w *world) remove(m state.Member) {
 		w.c.Leftovers.Volumes = append(w.c.Leftovers.Volumes, *m.Volume)
 	}
 	w.c.Members = slices.DeleteFunc(w.c.Members, func(other state.Member) bool { return other.ID == m.ID })
+}
+
+func (w *world) recordSurge(name string) {
+	for i := range w.c.Members {
+		switch m := &w.c.Members[i]; {
+		case m.Name != name:
+		case m.Volume != nil:
+			m.Volume.Surge = true
+		default:
+			m.Pod.Surge = true
+		}
+	}
 }
 
 func (w *world) record(name string, retiring bool) {
