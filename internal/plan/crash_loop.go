@@ -98,7 +98,7 @@ func reportCrashLoops(w *walk) {
 			continue
 		}
 		w.block(0, v1alpha1.ReasonMemberUnhealthy, fmt.Sprintf("%s crashes again and again (last exit code %d), and its "+
-			"last words do not tell that its data is damaged: see kubectl -n %s logs %s --previous. If it cannot be mended, have it "+
-			"replaced: %s", m.Name, m.Pod.LastExit.Code, w.c.Object.Namespace, m.Name, askCommand(w.c, m)))
+			"last words do not tell that its data is damaged: see kubectl -n %s logs %s --previous. If it cannot be "+
+			"mended, have it replaced: %s", m.Name, m.Pod.LastExit.Code, w.c.Object.Namespace, m.Name, askCommand(w.c, m)))
 	}
 }

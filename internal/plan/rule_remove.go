@@ -90,8 +90,8 @@ func (w *walk) remove(m state.Member, activity, why string) {
 	w.propose(membership, RemoveMember{Name: m.Name, ID: m.ID, Why: why}, activity, why)
 }
 
-// recordBefore is what has to be recorded before the member is removed, with a reason of its own if it has one; nil when
-// all is.
+// recordBefore is what has to be recorded before the member is removed, with a reason of its own if it has one; nil
+// when all is.
 func recordBefore(c *state.Cluster, m state.Member) (step Step, reason string) {
 	if s := standIn(c, m); s != nil {
 		return s, "it stays when " + m.Name + " is removed, and lower slots are free then"
