@@ -34,6 +34,11 @@ func record(ctx context.Context, w *writer, step plan.Step) error {
 		return setRetiring(ctx, w, s, true)
 	case plan.Resume:
 		return setRetiring(ctx, w, plan.Retire{Name: s.Name, Volume: s.Volume, PodUID: s.PodUID}, false)
+	case plan.RecordSurge:
+		if s.Volume == "" {
+			return changePod(ctx, w, s.Member, s.PodUID, func(p *corev1.Pod) { resources.RecordSurge(p) })
+		}
+		return changeVolume(ctx, w, s.Volume, func(v *corev1.PersistentVolumeClaim) { resources.RecordSurge(v) })
 	case plan.RecordRetired:
 		for _, name := range s.Volumes {
 			if err := changeVolume(ctx, w, name, resources.RecordRetired); err != nil {

@@ -26,8 +26,8 @@ func crashLoop(c *state.Cluster, m state.Member) bool {
 }
 
 // sameRuns tells that another member is healthy with the same template and trust: neither is what the crash comes from.
-// What it trusts stops no member that ran before, only one that has to ask the others for the cluster: during a rotation
-// the others wait for a crashing one before they load what is trusted by now.
+// What it trusts stops no member that ran before, only one that has to ask the others for the cluster: during a
+// rotation the others wait for a crashing one before they load what is trusted by now.
 func sameRuns(c *state.Cluster, m state.Member) bool {
 	return slices.ContainsFunc(c.Voters(), func(other state.Member) bool {
 		return other.ID != m.ID && other.Health == state.Healthy && other.Pod != nil &&
@@ -41,8 +41,9 @@ func crashing(c *state.Cluster, m state.Member) loss {
 		return loss{}
 	}
 	return loss{
-		why: fmt.Sprintf("it crashes on its own data (it was restarted several times, last exit code %d)", m.Pod.LastExit.Code),
-		at:  m.Pod.NotReadySince.Add(resources.RepairAfter(c.Object)),
+		why: fmt.Sprintf("it crashes on its own data (it was restarted several times, last exit code %d)",
+			m.Pod.LastExit.Code),
+		at: m.Pod.NotReadySince.Add(resources.RepairAfter(c.Object)),
 	}
 }
 
@@ -65,8 +66,8 @@ var damaged = []string{
 }
 
 // opening are functions of a panic's trace, where the words before it did not fit into what the kubelet keeps of a log
-// (2 KiB): the database is behind the log's snapshot (etcd server/etcdserver/bootstrap.go), or bbolt walks over its pages,
-// as it does when it opens it (db.go, tx_check.go).
+// (2 KiB): the database is behind the log's snapshot (etcd server/etcdserver/bootstrap.go), or bbolt walks over its
+// pages, as it does when it opens it (db.go, tx_check.go).
 var opening = []string{
 	"etcdserver.recoversnapshot(",
 	"go.etcd.io/bbolt.(*tx).recursivelycheckbucket(", "go.etcd.io/bbolt.(*db).freepages(",
@@ -96,8 +97,8 @@ func reportCrashLoops(w *walk) {
 			w.c.Now.Before(m.Pod.NotReadySince.Add(resources.RepairAfter(w.c.Object))) {
 			continue
 		}
-		w.block(0, v1alpha1.ReasonMemberUnhealthy, fmt.Sprintf("%s crashes again and again (last exit code %d), and its last "+
-			"words do not tell that its data is damaged: see kubectl -n %s logs %s --previous. If it cannot be mended, have it "+
-			"replaced: %s", m.Name, m.Pod.LastExit.Code, w.c.Object.Namespace, m.Name, askCommand(w.c, m)))
+		w.block(0, v1alpha1.ReasonMemberUnhealthy, fmt.Sprintf("%s crashes again and again (last exit code %d), and its "+
+			"last words do not tell that its data is damaged: see kubectl -n %s logs %s --previous. If it cannot be "+
+			"mended, have it replaced: %s", m.Name, m.Pod.LastExit.Code, w.c.Object.Namespace, m.Name, askCommand(w.c, m)))
 	}
 }

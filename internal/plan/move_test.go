@@ -1,8 +1,10 @@
 package plan_test
 
 import (
+	"slices"
 	"testing"
 
+	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/plan"
 	"github.com/quorate/quorate/internal/resources"
 	"github.com/quorate/quorate/internal/state"
@@ -99,6 +101,50 @@ func TestMembersAreMovedThroughASurgeSlot(t *testing.T) {
 			cluster: three().Unreachable(1).Budget(3), step: record(1), blocked: []string{"StartingMember: demo-1", all},
 			pending: trust("demo-0, demo-1, demo-2"),
 		},
+	}.run(t)
+}
+
+// The wanted number may have been edited since the member in the surge slot was added, so that nothing records what it
+// was added for.
+func TestAMemberThatStaysBeyondTheWantedSlotsIsRecordedAsAStandIn(t *testing.T) {
+	const back = "MovingMember: members are moved to new members one at a time, because it stood in for members that were " +
+		"moved, and slots below are free; left: "
+	// voters are those in the slots, of which so many are wanted.
+	voters := func(replicas int, slots ...int) *statetest.Builder {
+		return statetest.Formed(4).Replicas(replicas).Budget(len(slots)).With(func(c *state.Cluster) {
+			c.Members = slices.DeleteFunc(c.Members, func(m state.Member) bool { return !slices.Contains(slots, m.Slot) })
+			c.Etcd.Leader = c.Members[0].ID
+			for i := range c.Members {
+				c.Members[i].Probe.Leader = c.Members[0].ID
+			}
+		})
+	}
+	id := resources.FormatID(statetest.Formed(4).ID(2))
+	moving := func() *statetest.Builder {
+		return voters(3, 0, 1, 2, 3).With(annotated(v1alpha1.AnnotationReplaceMember, id))
+	}
+	marked := func(m *state.Member) { m.Volume.Surge = true }
+	record := func(slot int) plan.Step {
+		return plan.RecordSurge{Member: member(slot), Volume: volume(statetest.Formed(4), slot)}
+	}
+	retire := func(slot int) plan.Step {
+		return plan.Retire{Name: member(slot), Volume: volume(statetest.Formed(4), slot)}
+	}
+	const asked = "MovingMember: because a person asked for its replacement; left: demo-2"
+	scenarios{
+		"before the member that it stands in for is removed": {cluster: moving(), step: record(3), blocked: []string{asked}},
+		"which goes on then": {cluster: moving().Member(3, marked), step: retire(2), blocked: []string{asked}},
+		"so that it is moved back": {
+			cluster: voters(3, 0, 1, 3).Member(3, marked), step: addLearner(2), blocked: []string{back + "demo-3"},
+		},
+		"also before a scale-down ends with it":            {cluster: voters(1, 1, 2).Leader(1), step: record(1)},
+		"which removes the others, not the one that stays": {cluster: voters(1, 1, 2).Leader(1).Member(1, marked), step: retire(2), blocked: []string{back + "demo-1"}},
+		"and moves that one back": {
+			cluster: voters(1, 1).Leader(1).Member(1, marked).With(func(c *state.Cluster) { c.MemberServices = []int{1, 2} }),
+			step:    addLearner(0), blocked: []string{back + "demo-1"},
+		},
+		"not when what stays is in the wanted slots": {cluster: voters(3, 0, 1, 2, 3), step: retire(3)},
+		"not before the last removal":                {cluster: voters(1, 1, 2, 3).Leader(1), step: retire(3)},
 	}.run(t)
 }
 

@@ -79,6 +79,8 @@ func (w *world) change(step plan.Step) {
 		w.record(s.Name, true)
 	case plan.Resume:
 		w.record(s.Name, false)
+	case plan.RecordSurge:
+		w.recordSurge(s.Member)
 	case plan.AddLearner:
 		w.made++
 		w.Learner(s.Slot).Member(s.Slot, func(m *state.Member) { m.ID = 0x1000 + uint64(w.made) })
@@ -203,6 +205,18 @@ func (w *world) remove(m state.Member) {
 		w.c.Leftovers.Volumes = append(w.c.Leftovers.Volumes, *m.Volume)
 	}
 	w.c.Members = slices.DeleteFunc(w.c.Members, func(other state.Member) bool { return other.ID == m.ID })
+}
+
+func (w *world) recordSurge(name string) {
+	for i := range w.c.Members {
+		switch m := &w.c.Members[i]; {
+		case m.Name != name:
+		case m.Volume != nil:
+			m.Volume.Surge = true
+		default:
+			m.Pod.Surge = true
+		}
+	}
 }
 
 func (w *world) record(name string, retiring bool) {

@@ -30,8 +30,8 @@ func (w *walk) corruption(a state.Alarm) {
 		w.block(0, v1alpha1.ReasonAlarm, fmt.Sprintf("etcd reports %s for %s, whose data differs from the others', which "+
 			"agree. etcd accepts no writes until it is replaced; its volume is kept", a.Type, a.Member))
 	case c.Etcd.Hashing && !agree(c):
-		w.block(membership|cleanup, v1alpha1.ReasonAlarm, fmt.Sprintf("etcd reports %s for %s: waiting until the members have "+
-			"hashed their data, which tells whose is right", a.Type, a.Member))
+		w.block(membership|cleanup, v1alpha1.ReasonAlarm, fmt.Sprintf("etcd reports %s for %s: waiting until the members "+
+			"have hashed their data, which tells whose is right", a.Type, a.Member))
 	default:
 		w.block(membership|cleanup, v1alpha1.ReasonAlarm, fmt.Sprintf("etcd reports %s for %s: nothing is removed or "+
 			"added until the alarm is cleared, because the hashes of %d of %d voters agree, and a majority has to: find out "+

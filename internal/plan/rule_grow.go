@@ -174,7 +174,7 @@ func scaleUp(w *walk) {
 		w.block(membership, activity, want+", but "+verdict.Reason)
 		return
 	}
-	slot := c.FreeSlot()
+	slot := slotToFill(c)
 	w.propose(membership, AddLearner{
 		Slot: slot, Name: resources.MemberName(c.Object.Name, slot),
 		PeerURL: resources.PeerURL(c.Object, slot),

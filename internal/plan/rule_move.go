@@ -44,14 +44,56 @@ func awaited(c *state.Cluster) bool {
 	})
 }
 
+// standIn is the record that is made before a removal that leaves as many voters as wanted, one of them in a slot
+// beyond: it stands in for the one that is left, and is moved back. It may have been added for another reason, before
+// the wanted number was edited. Nil when there is nothing to record.
+func standIn(c *state.Cluster, leaving state.Member) Step {
+	voters := c.Voters()
+	if leaving.Learner || len(voters) != c.Replicas()+1 {
+		return nil
+	}
+	for _, m := range voters {
+		if m.ID == leaving.ID || m.Slot < c.Replicas() || m.Surge() || m.Volume == nil && (m.Pod == nil || !c.Ephemeral()) {
+			continue
+		}
+		r := RecordSurge{Member: m.Name, Volume: volumeName(m)}
+		if c.Ephemeral() {
+			r.PodUID = m.Pod.UID
+		}
+		return r
+	}
+	return nil
+}
+
 // surging tells that the member was added in the surge slot, and stands in for another.
 func surging(c *state.Cluster, m state.Member) bool { return m.Surge() && m.Slot >= c.Replicas() }
+
+// vacancy is the lowest slot that nothing holds, of those that the members shall have in the end.
+func vacancy(c *state.Cluster) (slot int, vacant bool) {
+	for slot := range c.Replicas() {
+		if !c.SlotOccupied(slot) {
+			return slot, true
+		}
+	}
+	return 0, false
+}
+
+// slotToFill is the slot of a member that is added: for one that stands in the slot that it left, else one whose name
+// clients know.
+func slotToFill(c *state.Cluster) int {
+	if moving := movers(c); len(c.Voters()) >= c.Replicas() && len(moving) > 0 && surging(c, moving[0]) {
+		if slot, vacant := vacancy(c); vacant {
+			return slot
+		}
+	}
+	return c.FreeSlot()
+}
 
 // surgeNeed moves the member in the surge slot back to a slot that is left.
 func surgeNeed(c *state.Cluster, m state.Member) need {
 	l := c.Learner()
 	returning := l != nil && l.Slot < c.Replicas()
-	if !surging(c, m) || !returning && c.FreeSlot() >= c.Replicas() {
+	if _, vacant := vacancy(c); !surging(c, m) || !returning && !vacant {
 		return need{}
 	}
 	return need{

@@ -83,16 +83,28 @@ func (w *walk) remove(m state.Member, activity, why string) {
 		w.handOver(m, activity, "removed")
 		return
 	}
-	evidence := m.Volume != nil && (corrupt(c, m) || crashLoop(c, m))
-	if recorded := m.Retiring() && (!evidence || m.Volume.Evidence); !recorded && (m.Volume != nil || m.Pod != nil) {
-		r := Retire{Name: m.Name, Volume: volumeName(m), Evidence: evidence}
-		if c.Ephemeral() && m.Pod != nil {
-			r.PodUID = m.Pod.UID
-		}
-		w.propose(membership, r, activity, why)
+	if record, reason := recordBefore(c, m); record != nil {
+		w.propose(membership, record, activity, cmp.Or(reason, why))
 		return
 	}
 	w.propose(membership, RemoveMember{Name: m.Name, ID: m.ID, Why: why}, activity, why)
+}
+
+// recordBefore is what has to be recorded before the member is removed, with a reason of its own if it has one; nil
+// when all is.
+func recordBefore(c *state.Cluster, m state.Member) (step Step, reason string) {
+	if s := standIn(c, m); s != nil {
+		return s, "it stays when " + m.Name + " is removed, and lower slots are free then"
+	}
+	evidence := m.Volume != nil && (corrupt(c, m) || crashLoop(c, m))
+	if m.Volume == nil && m.Pod == nil || m.Retiring() && (!evidence || m.Volume.Evidence) {
+		return nil, ""
+	}
+	r := Retire{Name: m.Name, Volume: volumeName(m), Evidence: evidence}
+	if c.Ephemeral() && m.Pod != nil {
+		r.PodUID = m.Pod.UID
+	}
+	return r, ""
 }
 
 // terminating names another voter whose Pod is being deleted: an eviction that was granted before the budget
@@ -159,7 +171,7 @@ func scaleDown(w *walk) {
 		w.resumeUnwanted(0)
 		return
 	}
-	if leaving := movers(c); len(leaving) > 0 && len(voters) == goal(c) {
+	if leaving := movers(c); len(leaving) > 0 && !surging(c, leaving[0]) && len(voters) == goal(c) {
 		w.resumeUnwanted(leaving[0].ID)
 		w.replaced(leaving[0])
 		return
@@ -180,7 +192,7 @@ func surplus(c *state.Cluster, voters []state.Member) state.Member {
 		for _, key := range []func(state.Member) int{
 			func(m state.Member) int { return rank(m.Health == state.Unhealthy) },
 			func(m state.Member) int { return rank(m.Retiring()) },
-			func(m state.Member) int { return rank(needOf(c, m).how == moved) },
+			func(m state.Member) int { return rank(needOf(c, m).how == moved && !surging(c, m)) },
 			func(m state.Member) int { return m.Slot },
 		} {
 			if d := key(a) - key(b); d != 0 {

@@ -11,6 +11,12 @@ type (
 		Member string
 		PodUID types.UID
 	}
+	// RecordSurge records on a member's volume, or on its Pod when ephemeral, that it stands in for one in a lower slot.
+	RecordSurge struct {
+		Member string
+		Volume string
+		PodUID types.UID
+	}
 	// RecordVolumeVersion records on a volume which version is to run on it.
 	RecordVolumeVersion struct{ Volume, Version string }
 	// PatchPod gives a running Pod another image, which restarts its container. The version is recorded on its volume
@@ -32,6 +38,7 @@ type (
 )
 
 func (s ApplyPodMetadata) String() string { return "bring the labels of " + s.Member + " up to date" }
+func (s RecordSurge) String() string      { return "record that " + s.Member + " stands in for another" }
 func (s RecordVolumeVersion) String() string {
 	return "record on " + s.Volume + " that etcd " + s.Version + " is to run on it"
 }
@@ -43,6 +50,7 @@ func (s ResizePod) String() string { return "change cpu and memory of " + s.Memb
 func (s RecordSnapshots) String() string { return "record that all members have saved a snapshot" }
 
 func (RecordSnapshots) step()     {}
+func (RecordSurge) step()         {}
 func (ApplyPodMetadata) step()    {}
 func (RecordVolumeVersion) step() {}
 func (PatchPod) step()            {}

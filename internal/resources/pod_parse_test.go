@@ -163,6 +163,10 @@ func TestAnEphemeralPodHoldsTheRecordsOfItsIncarnation(t *testing.T) {
 	check("about to be removed", true, true, true)
 	RecordPodRetiring(pod, false)
 	check("removal withdrawn", true, false, true)
+	RecordSurge(pod)
+	if p, err := ParsePod("demo", pod); err != nil || !p.Surge {
+		t.Errorf("recorded as a stand-in: %t, error %v", p.Surge, err)
+	}
 }
 
 func TestAPodTellsWhetherItIsTheFirstOnItsVolume(t *testing.T) {

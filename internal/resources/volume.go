@@ -157,6 +157,9 @@ func RecordRetiring(pvc *corev1.PersistentVolumeClaim, retiring bool) {
 	setFlag(pvc, AnnotationRetiring, retiring)
 }
 
+// RecordSurge records on a volume, or on the Pod of an ephemeral member, that it stands in for one in a lower slot.
+func RecordSurge(o metav1.Object) { setFlag(o, AnnotationSurge, true) }
+
 // RecordEvidence records that the volume holds corrupt data and is kept once its member is removed, or withdraws that.
 func RecordEvidence(pvc *corev1.PersistentVolumeClaim, evidence bool) {
 	setFlag(pvc, AnnotationEvidence, evidence)

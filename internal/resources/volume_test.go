@@ -71,6 +71,9 @@ func TestVolumeRoundTrip(t *testing.T) {
 			func(p *corev1.PersistentVolumeClaim) { RecordVersion(p, "3.6.17") },
 			func(v *state.Volume) { v.Version = "3.6.17" },
 		},
+		"a stand-in": {
+			func(p *corev1.PersistentVolumeClaim) { RecordSurge(p) }, func(v *state.Volume) { v.Surge = true },
+		},
 		"retiring": {
 			func(p *corev1.PersistentVolumeClaim) { RecordRetiring(p, true) },
 			func(v *state.Volume) { v.Retiring = true },
