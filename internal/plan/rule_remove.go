@@ -83,7 +83,7 @@ func (w *walk) remove(m state.Member, activity, why string) {
 		w.handOver(m, activity, "removed")
 		return
 	}
-	evidence := m.Volume != nil && (corrupt(c, m) || crashLoop(c, m))
+	evidence := m.Volume != nil && (corrupt(c, m) || gaveUp(c, m))
 	if recorded := m.Retiring() && (!evidence || m.Volume.Evidence); !recorded && (m.Volume != nil || m.Pod != nil) {
 		r := Retire{Name: m.Name, Volume: volumeName(m), Evidence: evidence}
 		if c.Ephemeral() && m.Pod != nil {
