@@ -12,8 +12,8 @@ import (
 	"github.com/quorate/quorate/internal/state"
 )
 
-// readRoom looks, for members whose node can never give them the cpu and memory that the spec asks for, whether any node
-// could that may run the Pod: only then is it of use to create it anew.
+// readRoom looks, for members whose node can never give them the cpu and memory that the spec asks for, whether any
+// node could that may run the Pod: only then is it of use to create it anew.
 func (o *Observer) readRoom(ctx context.Context, reader client.Reader, c *state.Cluster) error {
 	var nodes []corev1.Node
 	for i := range c.Members {

@@ -13,11 +13,14 @@ import (
 // enoughRestarts of a container make a crash loop.
 const enoughRestarts = 3
 
-// crashLoop tells that etcd itself gives up again and again (exit code 1 of its logger, 2 of a panic), while another
-// member runs in the same way. The member's kubelet says so, which has to be ready to be trusted.
-func crashLoop(c *state.Cluster, m state.Member) bool {
+// crashLoop tells that etcd itself gives up again and again, and is not being tried once more right now.
+func crashLoop(c *state.Cluster, m state.Member) bool { return gaveUp(c, m) && !m.Pod.Running }
+
+// gaveUp tells that etcd itself gave up again and again (exit code 1 of its logger, 2 of a panic), while another member
+// runs in the same way. The member's kubelet says so, which has to be ready to be trusted.
+func gaveUp(c *state.Cluster, m state.Member) bool {
 	p := m.Pod
-	if p == nil || p.Terminating || p.Running || p.Ready || p.Restarts < enoughRestarts || p.LastExit == nil ||
+	if p == nil || p.Terminating || p.Ready || m.Health != state.Unhealthy || p.Restarts < enoughRestarts || p.LastExit == nil ||
 		p.LastExit.Code != 1 && p.LastExit.Code != 2 || p.NotReadySince.IsZero() || !sameRuns(c, m) {
 		return false
 	}

@@ -51,6 +51,14 @@ func TestAPersonAsksForTheReplacementOfAMember(t *testing.T) {
 			cluster: ask(three().Wipe(1).Budget(3).Retire(1), id), step: gone(three(), 1, "its data was wiped and it refuses to start empty"),
 			blocked: []string{replaced("demo-1", "its data was wiped"), starting},
 		},
+		"of one that crashes on its data, also while it is being tried once more: the volume is kept": {
+			cluster: ask(down(three(), time.Minute).Member(1, func(m *state.Member) {
+				m.Pod.Restarts, m.Pod.Running = 3, true
+				m.Pod.LastExit = &state.Exit{Code: 2, Message: "panic: freepages: failed to get all reachable pages"}
+			}).Budget(3), id),
+			step:    plan.Retire{Name: member(1), Volume: volume(three(), 1), Evidence: true},
+			blocked: []string{replaced("demo-1", why), starting},
+		},
 		"of one that is healthy: another takes its place first": {
 			cluster: ask(three(), id), step: addLearner(3),
 			blocked: []string{"MovingMember: members are moved to new members one at a time, because a person asked for its " +

@@ -96,7 +96,7 @@ func recordBefore(c *state.Cluster, m state.Member) (step Step, reason string) {
 	if s := standIn(c, m); s != nil {
 		return s, "it stays when " + m.Name + " is removed, and lower slots are free then"
 	}
-	evidence := m.Volume != nil && (corrupt(c, m) || crashLoop(c, m))
+	evidence := m.Volume != nil && (corrupt(c, m) || gaveUp(c, m))
 	if m.Volume == nil && m.Pod == nil || m.Retiring() && (!evidence || m.Volume.Evidence) {
 		return nil, ""
 	}

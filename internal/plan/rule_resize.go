@@ -59,8 +59,8 @@ func wantsResize(c *state.Cluster, m state.Member) bool {
 	return d.Resources && len(d.Recreate) == 0 && !unresizable(c, m, d)
 }
 
-// homeless tells that no node is known that could give the member the cpu and memory that is wanted: a new Pod would not
-// run anywhere, and the others are not to ask for as much.
+// homeless tells that no node is known that could give the member the cpu and memory that is wanted: a new Pod would
+// not run anywhere, and the others are not to ask for as much.
 func homeless(c *state.Cluster, m state.Member) bool {
 	if m.Pod == nil || m.Pod.Terminating || m.Pod.Resize.Room {
 		return false
@@ -75,8 +75,8 @@ func (w *walk) tellHomeless() bool {
 		if !homeless(w.c, m) {
 			continue
 		}
-		w.block(0, v1alpha1.ReasonResizing, fmt.Sprintf("%s runs on with the cpu and memory that it has: its node cannot give "+
-			"it what the spec asks for (%s), and no node is known that has so much. Lower the requests of "+
+		w.block(0, v1alpha1.ReasonResizing, fmt.Sprintf("%s runs on with the cpu and memory that it has: its node cannot "+
+			"give it what the spec asks for (%s), and no node is known that has so much. Lower the requests of "+
 			"podTemplate.spec.resources, or add such a node; another spec.restartedAt has Pods created anew all the same",
 			m.Name, cmp.Or(m.Pod.Resize.Pending, "refused")))
 		return true

@@ -147,6 +147,9 @@ func (w *world) endMaintenance() {
 		w.kube.taintOutOfService(node, false)
 		w.kube.uncordon(node)
 	}
+	if c := w.cluster(); !w.kube.feasible(corev1.ResourceRequirements{Requests: resources.Requests(c)}) {
+		w.editSpec("as much cpu as a node has", func(s *v1alpha1.EtcdClusterSpec) { s.PodTemplate.Spec.Resources = nil })
+	}
 	if c := w.cluster(); c.Spec.Image != nil {
 		w.editSpec("the image as it was", func(s *v1alpha1.EtcdClusterSpec) { s.Image = nil })
 	}

@@ -130,7 +130,7 @@ func (k *kube) schedule(pod *corev1.Pod) {
 			node = d.node
 		}
 	}
-	if node == "" || !k.schedulable(node) {
+	if node == "" || !k.schedulable(node) || !k.feasible(pod.Spec.Containers[0].Resources) {
 		k.unschedulable(pod, "no node can run it")
 		return
 	}
