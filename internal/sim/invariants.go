@@ -102,7 +102,7 @@ func (w *world) checkStop(pod *corev1.Pod) {
 		w.checkSleep(live)
 		return
 	}
-	if !w.outdated(live) && !w.edited(live) {
+	if !w.outdated(live) && !w.edited(live) && !w.outgrown(live) {
 		w.fail("Pod %s is deleted, although its member is listed, runs as the spec wants and trusts what it shall", pod.Name)
 	}
 	if w.useless(live) {
@@ -216,6 +216,8 @@ func (w *world) checkIntent(call etcd.Call) {
 	case etcd.MethodRemove:
 		w.checkRetiring(call.ID)
 		w.checkWanted(call)
+	case etcd.MethodDisarm:
+		w.checkDisarm()
 	default:
 	}
 }
