@@ -58,6 +58,10 @@ func (k *kube) endOrphans() {
 
 // runPod is what a kubelet does with one Pod.
 func (k *kube) runPod(pod *corev1.Pod) {
+	if isHelper(pod) {
+		k.runHelper(pod)
+		return
+	}
 	c := k.containers[pod.UID]
 	if c == nil {
 		c = &container{dir: &etcd.DataDir{}, node: pod.Spec.NodeName, paths: pathsOf(pod)}

@@ -237,7 +237,7 @@ func (w *world) help() bool {
 		}
 		return true
 	}
-	return w.makeRoom(describeStatus(c)) || w.byHand()
+	return w.giveUp(describeStatus(c)) || w.makeRoom(describeStatus(c)) || w.byHand()
 }
 
 var randomName = regexp.MustCompile(clusterName + `-trust-[0-9a-z]+`)

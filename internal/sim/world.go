@@ -51,6 +51,7 @@ type world struct {
 	occupied   map[string]bool
 	operations []*operation
 	space      space
+	losses     losses
 	// outages are the times at which no operator ran, with what they leave to be mended after them.
 	outages []outage
 	// interrupted tells that something expired in an outage, and that somebody is still refused since then.
@@ -107,7 +108,7 @@ func newWorld(nodes int) *world {
 		verifier: newVerifier(), untrusted: map[types.UID]bool{}, cut: map[types.UID]bool{},
 		foreign: map[string]bool{"garbage": true}, seen: newCoverage(),
 		hidden: map[types.UID]bool{}, discarded: map[uint64]bool{}, pace: tickLength,
-		latches: map[types.UID]bootstrapped{}, occupied: map[string]bool{}, space: newSpace(),
+		latches: map[types.UID]bootstrapped{}, occupied: map[string]bool{}, space: newSpace(), losses: newLosses(),
 	}
 	w.metrics = controllers.NewMetrics(w.registry)
 	w.store = newStore(func() time.Time { return w.now })
@@ -140,7 +141,7 @@ func (w *world) restart(i int) {
 	dialer := &exclusive{dialer: w.etcd.Dialer(), world: w, op: op}
 	observer := &observe.Observer{
 		Etcd: dialer, Now: clock, DefaultVersion: "3.6.16", Nodes: true, Live: live,
-		Credentials: op.credentials, Handshake: w.served, ReadPeers: w.readPeers,
+		OperatorImage: operatorImage, Credentials: op.credentials, Handshake: w.served, ReadPeers: w.readPeers,
 		Operations: &etcd.Operations{Now: clock, Go: w.background(op), Ended: func(string) {}},
 	}
 	expect := act.NewExpectations(op.cache.view, live, clock)
