@@ -28,6 +28,8 @@ type Call struct {
 	PeerURL string // of AddLearner
 	ID      uint64 // of Promote, Remove and MoveLeader
 	Minor   string // of EnableDowngrade
+	// Revision of Compact.
+	Revision int64
 }
 
 // Outcome is what becomes of a call.

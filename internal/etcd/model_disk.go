@@ -57,6 +57,7 @@ type disk struct {
 	view            view
 	file            int64 // size of the database file, in bytes: it shrinks by a defragmentation only
 	destroyed       bool
+	snapshot        int // number of entries that the last snapshot covers
 	storage         int // minor of the storage version; 0 before 3.6 wrote one
 }
 
@@ -82,7 +83,11 @@ func (d *disk) upToDate(c *disk) bool {
 // applyTo applies entries up to a commit index, as a member with this limit of learners.
 func (d *disk) applyTo(commit, maxLearners int) {
 	for ; d.commit < commit; d.commit++ {
-		d.view.apply(d.log[d.commit], maxLearners)
+		e, minor := d.log[d.commit], d.view.minor
+		d.view.apply(e, maxLearners)
+		if e.kind == entryVersion && e.minor < minor {
+			d.snapshot = d.commit + 1 // server etcdserver/apply/backend.go, ClusterVersionSet
+		}
 		d.file = max(d.file, d.view.store.inUse())
 	}
 }
@@ -129,6 +134,7 @@ type entry struct {
 	minor  int    // of entryVersion; of entryDowngrade its target, 0 to cancel
 	value  string // of entryPut
 	number int64  // of entryOverwrite its size in bytes, of entryCompact the revision
+	legacy bool   // written by the v2 API of etcd 3.5
 	err    error  // why applying it was refused, the same on every member
 }
 

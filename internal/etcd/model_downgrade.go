@@ -63,7 +63,7 @@ func (m *Model) decideVersion(leader *process) {
 	v := leader.disk.view
 	switch {
 	case v.downgrade == 0 && lowest > v.minor:
-		m.propose(leader, &entry{kind: entryVersion, minor: lowest})
+		m.propose(leader, stamped(&entry{kind: entryVersion, minor: lowest}, leader.minor))
 	case v.downgrade != 0 && v.downgrade == v.minor-1 && v.downgrade == lowest-1:
 		m.propose(leader, &entry{kind: entryVersion, minor: v.downgrade})
 	case v.downgrade != 0 && lowest == v.downgrade && highest == v.downgrade:

@@ -134,7 +134,7 @@ func (c modelClient) Compacted(ctx context.Context, revision int64) (compacted b
 }
 
 func (c modelClient) Compact(ctx context.Context, revision int64) error {
-	return c.call(ctx, Call{Method: MethodCompact}, func(p *process) error {
+	return c.call(ctx, Call{Method: MethodCompact, Revision: revision}, func(p *process) error {
 		leader := c.model.leaderFor(p)
 		e := &entry{kind: entryCompact, number: revision}
 		switch {

@@ -58,6 +58,7 @@ type process struct {
 	alone    int    // ticks without a leader or, for a leader, without a quorum
 	syncLeft int    // ticks until a member with an empty log is brought up to date
 	match    map[uint64]int
+	first    int // number of entries that its log in memory lacks, as a snapshot covers them
 	pending  int // number of entries up to the last membership change that this leader proposed
 	active   []connection
 }
@@ -166,7 +167,10 @@ func (m *Model) boot(p *process) (code int, message string) {
 	}
 	p.minor = minor
 	if dir.disk != nil {
-		p.disk = dir.disk
+		p.disk, p.first = dir.disk, dir.disk.snapshot
+		if dir.disk.unreadable(minor, 0, dir.disk.commit) {
+			return 2, cannotRead
+		}
 		return p.tooNew()
 	}
 	initial, err := parseInitialCluster(p.cfg)

@@ -213,6 +213,7 @@ func (m *Model) send(leader, p *process) {
 	if len(to.log) == 0 && p.syncLeft > 0 {
 		return
 	}
+	p.snapshotFrom(leader)
 	if equal := to.follow(from.log); equal < to.commit {
 		m.violate(TwoLeaders, to.id(), "committed entry %d contradicts the log of leader %x", equal+1, from.member)
 		p.exit(2, fmt.Sprintf("panic: entry %d conflict with committed entry", equal+1))
@@ -251,6 +252,10 @@ func (m *Model) apply(p *process, commit int) {
 	if commit <= from {
 		return
 	}
+	if p.disk.unreadable(p.minor, from, commit) {
+		p.exit(2, cannotRead)
+		return
+	}
 	p.disk.applyTo(commit, p.maxLearners())
 	changed := false
 	for _, e := range p.disk.log[from:commit] {
@@ -274,8 +279,8 @@ func (m *Model) serve(leader *process) {
 		if _, listedSelf := p.disk.view.find(member.id); !listedSelf {
 			continue
 		}
-		p.ready = m.propose(leader, &entry{kind: entryPublish, member: listed{
+		p.ready = m.propose(leader, stamped(&entry{kind: entryPublish, member: listed{
 			id: member.id, name: p.cfg.Name, clientURL: p.cfg.ClientURL,
-		}})
+		}}, p.minor))
 	}
 }

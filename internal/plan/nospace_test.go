@@ -58,6 +58,35 @@ func TestAFullQuotaIsMended(t *testing.T) {
 			cluster: failing(three()), step: defragment(three(), 1), blocked: []string{"VolumeGrowthRefused: the storage provider " +
 				"fails to expand", "VolumeGrowing: waiting", accepts + "members are defragmented"},
 		},
+		"a learner only once it votes, because etcd defragments no learner": {
+			cluster: three().Replicas(5).Learner(3).Launch(3).Run(3).Seal(3).Volumes("8Gi").Database("3276Mi", "1Gi", 3),
+			step:    defragment(three(), 1),
+			blocked: []string{
+				accepts + "members are defragmented one at a time; left: demo-0, demo-1, demo-2", "ScalingUp: waiting for learner",
+			},
+		},
+		"a lost member is replaced when the rest waits for it": {
+			cluster: larger(filled()).NoPod(2).NoVolume(2),
+			step:    plan.RemoveMember{Name: member(2), ID: three().ID(2), Why: "its volume is gone"},
+			blocked: []string{
+				"Alarm: demo-2 has to be healthy and ready first", accepts, "ReplacingMember: demo-2", "VolumeGrowing: one at a time",
+			},
+		},
+		"and another takes its place": {
+			cluster: larger(filled()).With(func(c *state.Cluster) { c.Members = c.Members[:2] }).Budget(2), step: addLearner(2),
+			blocked: []string{
+				"Alarm: only 1 of 2 voters would be healthy", accepts, "VolumeGrowing: only 1 of 2 voters would be healthy",
+				"VolumeGrowing: restart one at a time",
+			},
+		},
+		"so it is promoted once the others are below": {
+			cluster: three().Database("1Gi", "1Gi", 0, 1, 2).Replicas(5).Learner(3).Launch(3).Run(3).Seal(3).Volumes("8Gi").
+				Database("3276Mi", "1Gi", 3).Member(3, func(m *state.Member) { m.Pod.Voter = true }).Budget(3),
+			step: plan.Promote{Name: member(3), ID: statetest.Formed(3).Learner(3).ID(3)},
+			blocked: []string{
+				accepts + "learner demo-3 is above its own, and can be defragmented once it votes", "ScalingUp: waiting for learner",
+			},
+		},
 		"then the next": {
 			cluster: three().Database("1Gi", "1Gi", 1), step: defragment(three(), 2),
 			blocked: []string{accepts + "members are defragmented one at a time; left: demo-0, demo-2"},
@@ -178,6 +207,14 @@ func TestAFullQuotaIsMended(t *testing.T) {
 			blocked: []string{
 				"Alarm: demo-1 is to be restarted (it has to load a larger quota), but demo-2 has to be healthy",
 				accepts, "VolumeGrowing: restart one at a time, because it has to load the quota",
+			},
+		},
+		"but before voters are added that are wanted, because none is while the quota is reached": {
+			cluster: larger(filled()).Replicas(5),
+			step:    plan.DeletePod{Name: "demo-1", UID: podUID(1), Why: "it has to load a larger quota"},
+			blocked: []string{
+				accepts + "members restart one at a time with a quota of 6553Mi; left: demo-0, demo-1, demo-2",
+				"VolumeGrowing: restart one at a time, because it has to load the quota",
 			},
 		},
 		"nothing while no majority is proven": {

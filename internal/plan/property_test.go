@@ -146,13 +146,24 @@ func changeFaults(c *state.Cluster, change quorum.Change) []string {
 	if v := quorum.Project(plan.QuorumMembers(c), change); !v.Allowed {
 		list = append(list, "the projection forbids it: "+v.Reason)
 	}
-	if !c.Etcd.Listed || !c.Etcd.Serving || len(c.Etcd.Foreign) > 0 || len(c.Etcd.Alarms) > 0 || !c.Formed() {
+	if !c.Etcd.Listed || !c.Etcd.Serving || len(c.Etcd.Foreign) > 0 || alarmed(c) || !c.Formed() {
 		list = append(list, "the membership is not known, not serving, not ours alone, or alarmed")
 	}
 	if slices.ContainsFunc(c.Leftovers.Pods, func(p state.Pod) bool { return p.Voter }) {
 		list = append(list, "the former change is not finished")
 	}
 	return list
+}
+
+// alarmed tells that an alarm is raised which forbids the change: with a full quota lost members are replaced, because
+// what mends it may have to wait for that.
+func alarmed(c *state.Cluster) bool {
+	if len(c.Etcd.Alarms) == 0 {
+		return false
+	}
+	replacing := c.Learner() != nil || len(c.Voters()) == 2 ||
+		slices.ContainsFunc(c.Voters(), func(m state.Member) bool { return m.Health == state.Unhealthy })
+	return c.Etcd.Alarms[0].Type != "NOSPACE" || !replacing
 }
 
 func removalFaults(c *state.Cluster, m state.Member) []string {

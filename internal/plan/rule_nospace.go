@@ -20,7 +20,7 @@ const (
 
 // noSpace makes a cluster accept writes again that has reached its quota, as far as it may: larger volumes give a
 // larger quota; unused space is given back, one member at a time; history is dropped only where the spec says so. The
-// alarm is disarmed once every member is well below its quota. Meanwhile the membership is left alone.
+// alarm is disarmed once every member is well below its quota. Meanwhile no member is removed that is not lost.
 func noSpace(w *walk) {
 	var raised []state.Alarm
 	var names []string
@@ -38,8 +38,31 @@ func noSpace(w *walk) {
 			"member with corrupt data is replaced; disarm no alarm before")
 		return
 	}
-	w.block(membership, v1alpha1.ReasonAlarm, fmt.Sprintf("%s has reached its quota and etcd accepts no writes: %s",
-		strings.Join(names, ", "), w.makeSpace(raised)))
+	full := strings.Join(names, ", ") + " has reached its quota and etcd accepts no writes: "
+	if above := aboveQuota(w.c); len(above) == 1 && above[0].Learner {
+		// etcd defragments no learner (server/etcdserver/api/v3rpc/util.go, isRPCSupportedForLearner).
+		w.block(0, v1alpha1.ReasonAlarm, full+"learner "+above[0].Name+" is above its own, and can be defragmented once it "+
+			"votes")
+		return
+	}
+	message := full + w.makeSpace(raised)
+	forbid := membership
+	if replacing(w.c) {
+		forbid = 0
+	}
+	w.block(forbid, v1alpha1.ReasonAlarm, message)
+}
+
+// replacing tells that a member is lost, or the one in its place on its way: restarts that load a larger quota, and
+// defragmentation, wait for it. Of two voters none can be restarted before there is a third.
+func replacing(c *state.Cluster) bool {
+	return c.Learner() != nil || len(c.Voters()) == 2 ||
+		slices.ContainsFunc(c.Voters(), func(m state.Member) bool { return lost(c, m) != "" })
+}
+
+// quotaReached tells that an alarm stands until which nobody is added: what mends it cannot wait for more voters.
+func quotaReached(c *state.Cluster) bool {
+	return slices.ContainsFunc(c.Etcd.Alarms, func(a state.Alarm) bool { return a.Type == alarmNoSpace })
 }
 
 // makeSpace does the next thing that helps, and tells what it is, or what a person has to do.
@@ -59,7 +82,7 @@ func (w *walk) makeSpace(raised []state.Alarm) string {
 	if growing(c) && !growthFails(c) {
 		return "waiting until the volumes are expanded, from whose size the quota follows"
 	}
-	if small := belowWantedQuota(c); len(small) > 0 {
+	if small := belowWantedQuota(c); len(small) > 0 && !c.Ephemeral() { // whose data would go with a restart
 		return w.raiseQuota(small)
 	}
 	full := membersThat(c, dataFillsQuota)
@@ -103,10 +126,6 @@ func (w *walk) disarm(raised []state.Alarm) {
 
 // raiseQuota restarts a member whose quota is smaller than the spec and the volumes allow by now.
 func (w *walk) raiseQuota(small []state.Member) string {
-	if w.c.Ephemeral() {
-		return "the members keep their data in their Pods, so they cannot load a larger quota: delete data, then compact " +
-			"and defragment"
-	}
 	m := w.lastLeader(small)
 	w.restart(m, v1alpha1.ReasonAlarm, "it has to load a larger quota")
 	return fmt.Sprintf("members restart one at a time with a quota of %s; left: %s", size(wantedQuota(w.c)),
@@ -117,6 +136,9 @@ func (w *walk) raiseQuota(small []state.Member) string {
 func (w *walk) defragmentAbove(above []state.Member) string {
 	var rested []state.Member
 	for _, m := range above {
+		if m.Learner {
+			continue // once it votes; see noSpace
+		}
 		if room(m) < 0 {
 			return fmt.Sprintf("%s has to be defragmented, and its volume has too little space for the copy that this "+
 				"makes: raise storage.size", m.Name)

@@ -60,7 +60,7 @@ func (w *walk) mayStop(m state.Member, kind quorum.Kind, activity, why string) b
 	if problem := returnProblem(c, m); problem != "" && kind == quorum.Stop {
 		return wait("%s", problem)
 	}
-	if len(c.Voters()) < c.Replicas() {
+	if len(c.Voters()) < c.Replicas() && !quotaReached(c) {
 		return wait("%d voters are wanted and there are %d", c.Replicas(), len(c.Voters()))
 	}
 	for _, other := range c.Voters() {

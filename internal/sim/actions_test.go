@@ -53,7 +53,7 @@ func actionsOf(w *world, ephemeral bool) []action {
 			}
 		}},
 	}
-	list = slices.Concat(list, nodeActions(w), sequenceActions(w))
+	list = slices.Concat(list, nodeActions(w), sequenceActions(w), spaceActions(w))
 	if w.speaksTLS() {
 		list = append(list, tlsActions(w, ephemeral)...)
 		list = append(list, action{"the CAs are rotated while kubelets are late", func(r *rapid.T) {

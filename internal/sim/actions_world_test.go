@@ -95,6 +95,7 @@ func editActions(w *world) []action {
 		{"the user edits the version", func(r *rapid.T) {
 			w.editVersion(rapid.SampledFrom(versions()).Draw(r, "version"))
 		}},
+		{"the user upgrades by a minor, and waits for it", func(*rapid.T) { upgrade(w) }},
 		{"the user edits the template", func(r *rapid.T) {
 			edits := templateEdits()
 			e := edits[rapid.IntRange(0, len(edits)-1).Draw(r, "edit")]

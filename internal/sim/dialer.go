@@ -159,9 +159,13 @@ func (c exclusiveClient) Compacted(ctx context.Context, revision int64) (bool, e
 }
 
 func (c exclusiveClient) Compact(ctx context.Context, revision int64) error {
-	return c.change(func() error { return c.client.Compact(ctx, revision) })
+	return c.begin(etcd.MethodCompact, func() error {
+		return c.change(func() error { return c.client.Compact(ctx, revision) })
+	})
 }
 
 func (c exclusiveClient) Defragment(ctx context.Context, dbSize int64) error {
-	return c.change(func() error { return c.client.Defragment(ctx, dbSize) })
+	return c.begin(etcd.MethodDefragment, func() error {
+		return c.change(func() error { return c.client.Defragment(ctx, dbSize) })
+	})
 }

@@ -101,7 +101,7 @@ func (w *world) indexOf(op *operator) int {
 // etcdFault checks and disturbs the operator's changes of the membership. Reads are not disturbed here: partitions do.
 func (w *world) etcdFault(call etcd.Call) etcd.Outcome {
 	switch call.Method {
-	case etcd.MethodAddLearner, etcd.MethodPromote, etcd.MethodRemove, etcd.MethodMoveLeader:
+	case etcd.MethodAddLearner, etcd.MethodPromote, etcd.MethodRemove, etcd.MethodMoveLeader, etcd.MethodDisarm:
 	default:
 		return etcd.OK
 	}

@@ -102,7 +102,7 @@ func (w *world) checkStop(pod *corev1.Pod) {
 		w.checkSleep(live)
 		return
 	}
-	if !w.outdated(live) && !w.edited(live) {
+	if !w.outdated(live) && !w.edited(live) && !w.outgrown(live) {
 		w.fail("Pod %s is deleted, although its member is listed, runs as the spec wants and trusts what it shall", pod.Name)
 	}
 	if w.useless(live) {
@@ -139,6 +139,9 @@ func (t truth) lists(id uint64) bool {
 // checkVolumeDeletion: the volume of a listed member is never deleted, and none while it cannot be known.
 func (w *world) checkVolumeDeletion(claim *corev1.PersistentVolumeClaim) {
 	live, exists := get[*corev1.PersistentVolumeClaim](w.store, claim.Namespace, claim.Name)
+	if exists && w.losses.kept[live.UID] {
+		w.fail("volume %s is deleted, which is kept since the quorum was lost", live.Name)
+	}
 	if !exists || w.formed == 0 {
 		return
 	}
@@ -216,6 +219,8 @@ func (w *world) checkIntent(call etcd.Call) {
 	case etcd.MethodRemove:
 		w.checkRetiring(call.ID)
 		w.checkWanted(call)
+	case etcd.MethodDisarm:
+		w.checkDisarm()
 	default:
 	}
 }
@@ -281,12 +286,11 @@ func (w *world) check() {
 		if latch.Formed && w.formed == 0 {
 			w.formed = latch.ClusterID
 		}
-		if w.formed != 0 && latch.ClusterID != w.formed && !w.dataLost {
-			w.fail("the latch speaks of cluster %x, formed was %x", latch.ClusterID, w.formed)
-		}
+		w.checkLatchOf(latch)
 	}
 	w.checkEtcd()
 	w.checkRetired()
+	w.checkLosses()
 	w.noteLoss()
 	w.checkCertificates()
 }

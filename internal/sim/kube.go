@@ -47,6 +47,9 @@ func (k *kube) tick() {
 	for _, claim := range all[*corev1.PersistentVolumeClaim](k.world.store) {
 		k.finishClaim(claim)
 	}
+	for _, claim := range all[*corev1.PersistentVolumeClaim](k.world.store) {
+		k.expand(claim)
+	}
 	for _, pv := range all[*corev1.PersistentVolume](k.world.store) {
 		k.finishVolume(pv)
 	}

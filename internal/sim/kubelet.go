@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -57,6 +58,10 @@ func (k *kube) endOrphans() {
 
 // runPod is what a kubelet does with one Pod.
 func (k *kube) runPod(pod *corev1.Pod) {
+	if isHelper(pod) {
+		k.runHelper(pod)
+		return
+	}
 	c := k.containers[pod.UID]
 	if c == nil {
 		c = &container{dir: &etcd.DataDir{}, node: pod.Spec.NodeName, paths: pathsOf(pod)}
@@ -94,6 +99,7 @@ func (k *kube) runPod(pod *corev1.Pod) {
 	state, _ := k.world.etcd.State(string(pod.UID))
 	switch {
 	case c.started && !state.Running:
+		k.world.checkExit(pod, state)
 		c.end(k.world.now, state.ExitCode, state.Message)
 	case !c.started && c.wait > 0:
 		c.wait--
@@ -126,10 +132,11 @@ func (k *kube) start(pod *corev1.Pod, c *container) {
 		c.end(k.world.now, 2, "panic: freepages: failed to get all reachable pages")
 		return
 	}
+	k.world.checkQuota(pod, quotaOf(pod))
 	c.since = k.world.now
 	c.started, c.starting = true, true
 	k.world.link()
-	k.world.etcd.Start(k.process(pod, c))
+	k.world.checkExit(pod, k.world.etcd.Start(k.process(pod, c)))
 	c.starting = false
 }
 
@@ -143,6 +150,7 @@ func (k *kube) process(pod *corev1.Pod, c *container) etcd.ProcessConfig {
 		InitialCluster: a[resources.AnnotationInitialCluster],
 		Existing:       a[resources.AnnotationInitialClusterState] == "existing",
 		Token:          argument(pod, "--initial-cluster-token="), Version: versionOf(c.image), DataDir: c.dir,
+		Quota: quotaOf(pod),
 	}
 }
 
@@ -154,6 +162,12 @@ func argument(pod *corev1.Pod, flag string) string {
 		}
 	}
 	return ""
+}
+
+// quotaOf etcd in bytes; 0 for its default.
+func quotaOf(pod *corev1.Pod) int64 {
+	quota, _ := strconv.ParseInt(argument(pod, "--quota-backend-bytes="), 10, 64)
+	return quota
 }
 
 func (k *kube) ip(pod *corev1.Pod) string {

@@ -11,5 +11,14 @@ func worldMutants() []mutant {
 				"internal/plan/bootstrap_version.go", "|| !mayHaveRun(c) {", "|| !mayHaveRun(c) || MUTANT {",
 			}},
 		},
+		{
+			name:   "upgrade without a snapshot",
+			breaks: "etcd 3.7 never starts on a log of 3.5",
+			focus:  "upgrades by a minor",
+			edits: []mutation{{
+				"internal/plan/rule_snapshot.go", "	for _, m := range c.Members {\n\t\tif !slices.Contains(c.Latch.Snapshots",
+				"	for _, m := range c.Members {\n\t\tif !MUTANT && !slices.Contains(c.Latch.Snapshots",
+			}},
+		},
 	}
 }

@@ -32,9 +32,12 @@ func TestSchedules(t *testing.T) {
 
 func schedule(r *rapid.T, seen *coverage) {
 	w := newWorld(4)
+	defer w.endOperations()
 	w.seen.schedules = 1
 	ephemeral := rapid.IntRange(0, 3).Draw(r, "ephemeral") == 0
 	drawTLS(r, w)
+	drawVersion(r, w)
+	w.space.frees = rapid.Bool().Draw(r, "frees space")
 	create(w, size(r), ephemeral)
 	actions := actionsOf(w, ephemeral)
 	focus := focusOf(actions)
@@ -78,6 +81,9 @@ func create(w *world, replicas int32, ephemeral bool) {
 	obj := &v1alpha1.EtcdCluster{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: clusterName}}
 	obj.Spec.Replicas = ptr.To(replicas)
 	obj.Spec.TLS = w.tls.DeepCopy()
+	if w.firstVersion != "" {
+		obj.Spec.Version = ptr.To(w.firstVersion)
+	}
 	if ephemeral {
 		obj.Spec.Storage.Ephemeral = &v1alpha1.EphemeralStorage{}
 	}
@@ -131,14 +137,14 @@ func (w *world) hide(pod *corev1.Pod, on bool) {
 		w.log("%s is hidden from operators: %t", pod.Name, on)
 	}
 	w.hidden[pod.UID] = on
-	w.etcd.Unreachable(string(pod.UID), on || w.partitioned[pod.Spec.NodeName])
+	w.reachable(string(pod.UID))
 }
 
 // endMaintenance ends what people began.
 func (w *world) endMaintenance() {
 	w.pace = tickLength
 	w.pause(false)
-	w.disarm()
+	w.space.stuck = false
 	clear(w.kube.unpullable)
 	for _, pod := range all[*corev1.Pod](w.store) {
 		w.hide(pod, false)
@@ -226,7 +232,7 @@ func (w *world) help() bool {
 		}
 		return true
 	}
-	return w.byHand()
+	return w.giveUp(describeStatus(c)) || w.makeRoom(describeStatus(c)) || w.byHand()
 }
 
 var randomName = regexp.MustCompile(clusterName + `-trust-[0-9a-z]+`)

@@ -5,6 +5,7 @@ package sim
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -42,10 +43,12 @@ type change struct {
 
 // store is the API server: objects with optimistic concurrency, finalization and history.
 type store struct {
-	now     func() time.Time
-	objects map[ref]client.Object
-	history map[string][]change
-	version uint64
+	now func() time.Time
+	// refuseSize tells why another size of a claim is refused, and whether admission does it.
+	refuseSize func(old, now *corev1.PersistentVolumeClaim) (why string, forbidden bool)
+	objects    map[ref]client.Object
+	history    map[string][]change
+	version    uint64
 }
 
 func newStore(now func() time.Time) *store {
@@ -102,6 +105,9 @@ func (s *store) update(obj client.Object, status bool) error {
 	}
 	if !status {
 		if err := checkImmutable(obj, old); err != nil {
+			return err
+		}
+		if err := s.checkSize(obj, old); err != nil {
 			return err
 		}
 	}
@@ -170,6 +176,26 @@ func checkImmutable(obj, old client.Object) error {
 		return apierrors.NewInvalid(schema.GroupKind{Kind: kindOf(old)}, old.GetName(), nil)
 	}
 	return nil
+}
+
+// checkSize refuses sizes of claims that the API server refuses.
+func (s *store) checkSize(obj, old client.Object) error {
+	was, isClaim := old.(*corev1.PersistentVolumeClaim)
+	now, _ := obj.(*corev1.PersistentVolumeClaim)
+	if !isClaim {
+		return nil
+	}
+	why, forbidden := s.refuseSize(was, now)
+	switch {
+	case why == "":
+		return nil
+	case forbidden:
+		return apierrors.NewForbidden(refOf(old).resource(), old.GetName(), errors.New(why))
+	default:
+		return apierrors.NewInvalid(schema.GroupKind{Kind: kindOf(old)}, old.GetName(), field.ErrorList{
+			field.Forbidden(field.NewPath("spec", "resources", "requests", "storage"), why),
+		})
+	}
 }
 
 // patch applies a JSON merge patch, and writes the result by update or resize.

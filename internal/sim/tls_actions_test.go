@@ -188,15 +188,6 @@ func sleep(r *rapid.T, w *world, ephemeral bool) {
 	w.sleepUntil(rapid.SampledFrom(until).Draw(r, "until"))
 }
 
-func (w *world) sleepUntil(to time.Time) {
-	w.log("no operator runs until %s", to.Format(time.DateTime))
-	w.outages = append(w.outages, outage{w.now, to})
-	w.now = to
-	w.restart(0)
-	w.restart(1)
-	w.tick()
-}
-
 // moments in the future that matter, in an order that does not depend on them. An ephemeral cluster does not survive
 // the end of a CA: its members cannot be restarted to trust another one, so that is left out.
 func (w *world) moments(ephemeral bool) []time.Time {

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -74,7 +76,7 @@ func (k *kube) finishClaim(claim *corev1.PersistentVolumeClaim) {
 
 func (k *kube) podUsing(claim *corev1.PersistentVolumeClaim) *corev1.Pod {
 	for _, pod := range view[*corev1.Pod](k.world.store) {
-		if claimOf(pod) == claim.Name && pod.Namespace == claim.Namespace {
+		if slices.Contains(claimsOf(pod), claim.Name) && pod.Namespace == claim.Namespace {
 			return pod
 		}
 	}
@@ -137,6 +139,7 @@ func (k *kube) schedule(pod *corev1.Pod) {
 	if name != "" && claim.Spec.VolumeName == "" {
 		k.provision(claim, node)
 	}
+	k.provisionOthers(pod, node)
 	pod.Spec.NodeName = node
 	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionTrue}}
 	k.world.store.put(pod)

@@ -47,6 +47,11 @@ type world struct {
 	untrusted, cut map[types.UID]bool
 	// hidden are the members that operators cannot reach, although all others can.
 	hidden map[types.UID]bool
+	// occupied are the members, by the UIDs of their Pods, that are being defragmented; operations go on in etcd.
+	occupied   map[string]bool
+	operations []*operation
+	space      space
+	losses     losses
 	// outages are the times at which no operator ran, with what they leave to be mended after them.
 	outages []outage
 	// interrupted tells that something expired in an outage, and that somebody is still refused since then.
@@ -59,6 +64,7 @@ type world struct {
 	// acknowledges tells that the user acknowledges in the end; else the grace has to pass.
 	acknowledges bool
 	tls          *v1alpha1.TLSSpec // of the cluster that the schedule creates
+	firstVersion string            // of that cluster; empty for the default
 	registry     *prometheus.Registry
 	metrics      *controllers.Metrics
 	tokens       int
@@ -86,8 +92,10 @@ type operator struct {
 	// credentials hold the operator's certificates; pairs are those that it read, by their content.
 	credentials *etcd.Credentials
 	pairs       map[string]operatorPair
-	dieAfter    bool
-	busy        bool
+	// calls are how what it does in the background hands its long calls over.
+	calls    chan *operation
+	dieAfter bool
+	busy     bool
 	// own are the writes that the API server has confirmed; blind is an object that the cache showed as it was before
 	// one of them when the operator began to reconcile.
 	own   map[ref]written
@@ -100,10 +108,11 @@ func newWorld(nodes int) *world {
 		verifier: newVerifier(), untrusted: map[types.UID]bool{}, cut: map[types.UID]bool{},
 		foreign: map[string]bool{"garbage": true}, seen: newCoverage(),
 		hidden: map[types.UID]bool{}, discarded: map[uint64]bool{}, pace: tickLength,
-		latches: map[types.UID]bootstrapped{},
+		latches: map[types.UID]bootstrapped{}, occupied: map[string]bool{}, space: newSpace(), losses: newLosses(),
 	}
 	w.metrics = controllers.NewMetrics(w.registry)
 	w.store = newStore(func() time.Time { return w.now })
+	w.store.refuseSize = w.refuseSize
 	w.etcd = etcd.NewModel(etcd.ModelOptions{Now: func() time.Time { return w.now }})
 	w.etcd.Fault = w.etcdFault
 	w.user = &user{world: w}
@@ -132,8 +141,8 @@ func (w *world) restart(i int) {
 	dialer := &exclusive{dialer: w.etcd.Dialer(), world: w, op: op}
 	observer := &observe.Observer{
 		Etcd: dialer, Now: clock, DefaultVersion: "3.6.16", Nodes: true, Live: live,
-		Credentials: op.credentials, Handshake: w.served, ReadPeers: w.readPeers,
-		Operations: &etcd.Operations{Now: clock, Go: func(f func()) { f() }, Ended: func(string) {}},
+		OperatorImage: operatorImage, Credentials: op.credentials, Handshake: w.served, ReadPeers: w.readPeers,
+		Operations: &etcd.Operations{Now: clock, Go: w.background(op), Ended: func(string) {}},
 	}
 	expect := act.NewExpectations(op.cache.view, live, clock)
 	op.reconciler = &controllers.EtcdClusterReconciler{
@@ -209,6 +218,7 @@ func (w *world) tick() {
 	w.user.tick()
 	w.link()
 	w.etcd.Tick()
+	w.goOn()
 	w.check()
 }
 

@@ -1,0 +1,89 @@
+package sim
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/quorate/quorate/api/v1alpha1"
+	"github.com/quorate/quorate/internal/etcd"
+	"github.com/quorate/quorate/internal/resources"
+)
+
+// roomPercent of its quota is what a member may take when an alarm is disarmed.
+const roomPercent = 80
+
+// checkQuota: a quota that follows from the volumes is never above what the member's own volume can hold, and it only
+// rises.
+func (w *world) checkQuota(pod *corev1.Pod, quota int64) {
+	claim, exists := get[*corev1.PersistentVolumeClaim](w.store, pod.Namespace, claimOf(pod))
+	if !exists || w.space.quotaEdited {
+		return
+	}
+	if has := claim.Status.Capacity.Storage().Value(); quota > has/5*2 {
+		w.fail("%s starts with a quota of %d bytes on a volume of %d", pod.Name, quota, has)
+	}
+	d := w.kube.diskOf(pod)
+	if d == nil || d.dir.Empty() {
+		return
+	}
+	if before := w.space.quotas[d.dir.MemberID()]; quota < before {
+		w.fail("%s starts with a quota of %d bytes, after %d", pod.Name, quota, before)
+	}
+	w.space.quotas[d.dir.MemberID()] = quota
+}
+
+// checkDisarm: an alarm is disarmed only when every member that runs has room to spare.
+func (w *world) checkDisarm() {
+	for _, pod := range view[*corev1.Pod](w.store) {
+		state, _ := w.etcd.State(string(pod.UID))
+		file, quota, _, running := w.etcd.Space(string(pod.UID))
+		listed := w.truth().lists(state.MemberID)
+		if running && listed && state.ClusterID == w.formed && file >= quota/100*roomPercent {
+			w.fail("an alarm is disarmed while %s takes %d of its quota of %d bytes", pod.Name, file, quota)
+		}
+	}
+}
+
+// checkOperation checks a compaction or a defragmentation that begins.
+func (w *world) checkOperation(o *operation) {
+	state, _ := w.etcd.State(o.target.PodUID)
+	t := w.truth()
+	switch {
+	case o.method == etcd.MethodCompact:
+		m := ptr.Deref(w.cluster().Spec.Maintenance, v1alpha1.MaintenanceSpec{})
+		if !ptr.Deref(m.CompactOnNoSpace, false) {
+			w.fail("history is compacted, although the spec does not permit it")
+		}
+		return
+	case len(w.operations) > 0:
+		w.fail("member %x is defragmented while another operation goes on", state.MemberID)
+	}
+	voters, _ := standing(t.members)
+	if voters > 1 && state.Leader == state.MemberID {
+		w.fail("member %x is defragmented while it leads", state.MemberID)
+	}
+	if len(w.etcd.Alarms(w.formed)) > 0 {
+		return // every member that runs may be what fills the quota
+	}
+	for _, m := range t.members {
+		if !m.Healthy {
+			w.fail("member %x is defragmented while %x is not healthy", state.MemberID, m.ID)
+		}
+	}
+}
+
+// outgrown tells that the Pod's quota is smaller than the one that follows from the smallest volume.
+func (w *world) outgrown(pod *corev1.Pod) bool {
+	c := w.cluster()
+	if c == nil || !resources.DerivesQuota(c) {
+		return false
+	}
+	smallest := int64(0)
+	for _, claim := range view[*corev1.PersistentVolumeClaim](w.store) {
+		has := claim.Status.Capacity.Storage().Value()
+		if claim.Annotations[resources.AnnotationRetired] == "" && has > 0 && (smallest == 0 || has < smallest) {
+			smallest = has
+		}
+	}
+	return quotaOf(pod) < resources.QuotaBackendBytes(c, smallest)
+}
