@@ -23,7 +23,7 @@ func takeHelper(c *state.Cluster, pod *corev1.Pod, found *objects) bool {
 		return false
 	}
 	switch owner := controllerOf(pod); {
-	case owner != c.Object.UID:
+	case owner != "" && owner != c.Object.UID: // an orphan was left by a predecessor, as the volumes were
 		foreign(c, "Pod", pod.Name, nil)
 	case component == resources.ComponentInspection:
 		c.Inspections = append(c.Inspections, resources.ParseInspection(pod))

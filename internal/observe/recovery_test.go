@@ -3,6 +3,9 @@ package observe
 import (
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/resources"
 	"github.com/quorate/quorate/internal/state"
@@ -44,6 +47,35 @@ func TestVolumesOfARecoveryBelongToIt(t *testing.T) {
 				len(r.Former) != test.former {
 				t.Errorf("%d members, foreign %v, the volume %q, former %v; want %d, %d, %q, %d", len(c.Members),
 					c.Leftovers.Foreign, got, r.Former, test.members, test.foreign, test.volume, test.former)
+			}
+		})
+	}
+}
+
+func TestAPodThatReadsAVolumeIsWaitedForOnlyIfItIsAnothers(t *testing.T) {
+	tests := map[string]struct {
+		owner                types.UID
+		inspections, foreign int
+	}{
+		"its own":                    {owner: "own", inspections: 1},
+		"an orphan's":                {inspections: 1},
+		"that of a former cluster's": {owner: "former", foreign: 1},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			object := &v1alpha1.EtcdCluster{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "demo", UID: "own"}}
+			pod := resources.InspectionPod(object, "quorate:v1", "demo-0-a", "uid", "")
+			pod.OwnerReferences = nil
+			if test.owner != "" {
+				pod.OwnerReferences = []metav1.OwnerReference{{UID: test.owner, Controller: new(true)}}
+			}
+			c := &state.Cluster{Object: object}
+			if !takeHelper(c, pod, &objects{}) {
+				t.Fatal("it is taken for a member's")
+			}
+			if len(c.Inspections) != test.inspections || len(c.Leftovers.Foreign) != test.foreign {
+				t.Errorf("%d inspections, foreign %v; want %d, %d", len(c.Inspections), c.Leftovers.Foreign, test.inspections,
+					test.foreign)
 			}
 		})
 	}

@@ -16,7 +16,7 @@ import (
 const longRun = 1000
 
 // noRecovery is why no schedule recovers from a lost quorum.
-const noRecovery = "no user of the simulation gives consent; internal/act tests a recovery with a crash before every write"
+const noRecovery = "TestRecoveries has schedules of its own; internal/act tests a recovery with a crash before every write"
 
 // unreached are rules and steps that no schedule reaches, each with the reason.
 var unreached = map[string]string{

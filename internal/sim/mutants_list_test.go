@@ -8,6 +8,8 @@ type mutant struct {
 	edits  []mutation
 	// focus matches the actions that schedules draw every other time, so that the bug is found soon; empty for none.
 	focus string
+	// in is the test whose schedules have to catch it; TestSchedules when empty.
+	in string
 	// rare bugs take hundreds of schedules.
 	rare bool
 	// open bugs were not caught in 150 schedules: what the simulation lacks for them is still to be found.

@@ -38,7 +38,7 @@ func TestMutantsAreCaught(t *testing.T) {
 			if m.rare && os.Getenv("SIM_RUNS") == "" {
 				t.Skip("it takes many schedules: make sim hunts it")
 			}
-			out, failed := runMutant(t, binary, m.name, m.focus, seed, limit)
+			out, failed := runMutant(t, binary, m.schedules(), m.name, m.focus, seed, limit)
 			found := regexp.MustCompile(`after (\d+) tests: (.*)(?s:.*)-rapid.seed=(\d+)`).FindStringSubmatch(out)
 			switch {
 			case !failed:
@@ -51,7 +51,7 @@ func TestMutantsAreCaught(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if out, failed := runMutant(t, binary, "none", m.focus, schedule, 1); failed {
+			if out, failed := runMutant(t, binary, m.schedules(), "none", m.focus, schedule, 1); failed {
 				t.Errorf("the schedule with the seed %d fails without the bug, too:\n%.2000s", schedule, out)
 			}
 		})
@@ -59,9 +59,11 @@ func TestMutantsAreCaught(t *testing.T) {
 }
 
 // runMutant runs schedules until one fails.
-func runMutant(t *testing.T, binary, name, focus string, seed uint64, limit int) (out string, failed bool) {
+func runMutant(
+	t *testing.T, binary, test, name, focus string, seed uint64, limit int,
+) (out string, failed bool) {
 	t.Helper()
-	cmd := exec.Command(binary, "-test.run=^TestSchedules$", "-test.timeout=20m", "-rapid.nofailfile",
+	cmd := exec.Command(binary, "-test.run=^"+test+"$", "-test.timeout=20m", "-rapid.nofailfile",
 		"-rapid.shrinktime=1ns", "-rapid.seed="+strconv.FormatUint(seed, 10), fmt.Sprint("-rapid.checks=", limit))
 	cmd.Env = append(os.Environ(), mutantVariable+"="+name, focusVariable+"="+focus, "SIM_RUNS=")
 	b, err := cmd.CombinedOutput()

@@ -20,5 +20,75 @@ func worldMutants() []mutant {
 				"	for _, m := range c.Members {\n\t\tif !MUTANT && !slices.Contains(c.Latch.Snapshots",
 			}},
 		},
+		{
+			name:   "disarm at once",
+			breaks: "an alarm is disarmed only when every member has room to spare",
+			focus:  "fills",
+			edits: []mutation{{
+				"internal/plan/rule_nospace.go", "	if len(above) == 0 {\n\t\tw.disarm(raised)", "	if len(above) == 0 || MUTANT {\n\t\tw.disarm(raised)",
+			}},
+		},
+		{
+			name:   "compact without permission",
+			breaks: "history is dropped only where the spec permits it",
+			focus:  "fills",
+			edits: []mutation{{
+				"internal/plan/rule_nospace.go", "	case !c.MayCompact():\n\t\treturn w.advice(full)",
+				"	case !c.MayCompact() && !MUTANT:\n\t\treturn w.advice(full)",
+			}},
+		},
+		{
+			name:   "defragment the leader",
+			breaks: "a member is defragmented only after it has handed over",
+			focus:  "fills|deletes data",
+			edits: []mutation{{
+				"internal/plan/rule_defragmentation.go", "	if w.c.Etcd.Leader == m.ID && len(w.c.Voters()) > 1 {",
+				"	if w.c.Etcd.Leader == m.ID && len(w.c.Voters()) > 1 && !MUTANT {",
+			}},
+		},
+		{
+			name:   "raise the quota ahead of the volumes",
+			breaks: "a quota is never above what the volume can hold",
+			focus:  "size of the volumes|volumes can be expanded",
+			edits: []mutation{{
+				"internal/plan/volume_sizes.go", "		if usable := m.Volume.Usable(); smallest == 0 || usable < smallest {",
+				"		usable := m.Volume.Usable()\n\t\tif MUTANT {\n\t\t\tusable = m.Volume.Request\n\t\t}\n\t\tif smallest == 0 || usable < smallest {",
+			}},
+		},
+		{
+			name:   "recover without consent",
+			breaks: "nothing is done about a lost quorum before the user agrees to exactly that",
+			in:     "TestRecoveries",
+			edits: []mutation{{
+				"internal/plan/rule_quorum_loss.go", "	case consent.QuorumLossID != loss.ID:",
+				"	case consent.QuorumLossID != loss.ID && !MUTANT:",
+			}, {
+				"internal/plan/rule_quorum_loss.go", "	case len(unconfirmed) > 0:", "	case len(unconfirmed) > 0 && !MUTANT:",
+			}},
+		},
+		{
+			name:   "salvage the oldest log",
+			breaks: "a recovery keeps everything that the newest survivor's log holds",
+			in:     "TestRecoveries",
+			edits: []mutation{{
+				"internal/plan/evidence.go", "		if newer(r, newest) || loss.Chosen", "		if MUTANT || newer(r, newest) || loss.Chosen",
+			}},
+		},
+		{
+			name:   "start the new cluster beside the lost one",
+			breaks: "nothing of a lost cluster runs when its data is salvaged, or beside the new cluster",
+			in:     "TestRecoveries",
+			edits: []mutation{{
+				"internal/plan/rule_recovery.go", "	case w.fence(r):", "	case !MUTANT && w.fence(r):",
+			}},
+		},
 	}
+}
+
+// schedules is the test that has to catch the mutant.
+func (m mutant) schedules() string {
+	if m.in == "" {
+		return "TestSchedules"
+	}
+	return m.in
 }

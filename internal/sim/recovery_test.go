@@ -89,11 +89,9 @@ func (w *world) giveUp(status string) bool {
 			}
 		}
 	case asked("spec.recovery") && w.cluster().Status.QuorumLoss != nil:
-		loss := w.cluster().Status.QuorumLoss.ID
-		if !w.losses.agreed[loss] {
-			w.agree(completely)
-			return true
-		}
+		before := w.store.version
+		w.agree(completely)
+		return w.store.version != before
 	}
 	return false
 }
