@@ -49,13 +49,6 @@ func (k *kube) change(pod *corev1.Pod, c *container) {
 	}
 }
 
-// resizePending tells that the Pod's node cannot give it the resources that it asks for.
-func resizePending(pod *corev1.Pod) bool {
-	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == corev1.PodResizePending
-	})
-}
-
 func (k *kube) feasible(r corev1.ResourceRequirements) bool {
 	return r.Requests.Cpu().Cmp(resource.MustParse(nodeCPU)) <= 0
 }

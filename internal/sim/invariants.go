@@ -86,7 +86,7 @@ func (w *world) checkStart(pod *corev1.Pod) {
 }
 
 // checkStop: the operator never stops a running voter that the majority needs, and a listed member that runs only to
-// have it load other CAs or another template, or have resources that its node cannot give it in place. A single voter is stopped for that as well: there is no other way. One
+// have it load other CAs or another template. A single voter is stopped for that as well: there is no other way. One
 // that nobody can use any more may be stopped at any time.
 func (w *world) checkStop(pod *corev1.Pod) {
 	state, known := w.etcd.State(string(pod.UID))
@@ -102,7 +102,7 @@ func (w *world) checkStop(pod *corev1.Pod) {
 		w.checkSleep(live)
 		return
 	}
-	if !w.outdated(live) && !w.edited(live) && !resizePending(live) {
+	if !w.outdated(live) && !w.edited(live) {
 		w.fail("Pod %s is deleted, although its member is listed, runs as the spec wants and trusts what it shall", pod.Name)
 	}
 	if w.useless(live) {

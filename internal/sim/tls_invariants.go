@@ -74,15 +74,15 @@ type refusal struct {
 }
 
 // judgeRefusals fails for those that have no excuse. Excused is what follows when a leaf that somebody else put into
-// the Secret, or damaged there, is served, and when something expired while no operator ran. That ends once nobody is
-// refused any more: with the key of the CA lost or expired as well, new certificates come from a CA that has yet to be
-// loaded everywhere. A lost or damaged CA Secret alone excuses nothing.
+// the Secret, or damaged there, is served, and when something expired while no operator ran. That ends once a
+// majority serves and nobody is refused any more: with the key of the CA lost or expired as well, new certificates come
+// from a CA that has yet to be loaded everywhere. A lost or damaged CA Secret alone excuses nothing.
 func (w *world) judgeRefusals(refused []refusal) {
 	for _, r := range refused {
 		w.interrupted = w.interrupted || w.missed(r.v.expired) || w.foreign[r.shown.cert] || w.foreign[r.shown.key] ||
 			w.hurried()
 	}
-	if len(refused) == 0 {
+	if len(refused) == 0 && w.interrupted && w.truth().quorate {
 		w.interrupted = false
 	}
 	for _, r := range refused {
