@@ -184,8 +184,8 @@ func mutants() []mutant {
 			breaks: "a removal is recorded before it is sent",
 			focus:  "scales|reconciles several",
 			edits: []mutation{{
-				"internal/plan/rule_remove.go", "!recorded && (m.Volume != nil || m.Pod != nil) {",
-				"!recorded && (m.Volume != nil || m.Pod != nil) && !MUTANT {",
+				"internal/plan/rule_remove.go", "if record, reason := recordBefore(c, m); record != nil {",
+				"if record, reason := recordBefore(c, m); record != nil && !MUTANT {",
 			}},
 		},
 		{
