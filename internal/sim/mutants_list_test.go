@@ -8,10 +8,6 @@ type mutant struct {
 	edits  []mutation
 	// focus matches the actions that schedules draw every other time, so that the bug is found soon; empty for none.
 	focus string
-	// rare bugs take hundreds of schedules.
-	rare bool
-	// open bugs were not caught in 150 schedules: what the simulation lacks for them is still to be found.
-	open bool
 }
 
 // mutation replaces one piece of a file, which must occur exactly once. MUTANT stands for the condition that the binary
