@@ -1,10 +1,14 @@
 package sim
 
 import (
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/resources"
 )
 
@@ -13,7 +17,7 @@ import (
 
 // byHand does one thing by hand, if any is to be done, and tells whether it did.
 func (w *world) byHand() bool {
-	return w.undoRefused() || w.deleteForeignClaims()
+	return w.undoRefused() || w.deleteForeignClaims() || w.replaceDamaged()
 }
 
 // undoRefused takes back edits that are refused or not rolled out.
@@ -30,6 +34,10 @@ func (w *world) undoRefused() bool {
 		}
 	case asked("set spec.version to a later release"), asked("minors cannot be skipped"):
 		w.editVersion("3.6.16") // between any two of the others
+	case asked("Lower the requests of podTemplate.spec.resources"):
+		w.editSpec("less cpu", func(s *v1alpha1.EtcdClusterSpec) {
+			s.PodTemplate.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("200m")}
+		})
 	default:
 		return false
 	}
@@ -49,4 +57,30 @@ func (w *world) deleteForeignClaims() bool {
 		}
 	}
 	return false
+}
+
+// replaceDamaged asks for the replacement of a member that crashes on its data as the only one with its template: from
+// that alone the operator cannot tell which of both it crashes on.
+func (w *world) replaceDamaged() bool {
+	c := w.cluster()
+	for _, pod := range view[*corev1.Pod](w.store) {
+		id := pod.Annotations[resources.AnnotationMemberID]
+		d := w.kube.diskOf(pod)
+		if d == nil || !d.damaged || w.sharesTemplate(pod) || c.Annotations[v1alpha1.AnnotationReplaceMember] == id {
+			continue
+		}
+		w.log("a person asks for the replacement of %s", pod.Name)
+		metav1.SetMetaDataAnnotation(&c.ObjectMeta, v1alpha1.AnnotationReplaceMember, id)
+		must(w.store.update(c, false))
+		return true
+	}
+	return false
+}
+
+// sharesTemplate tells that another Pod runs with the same template.
+func (w *world) sharesTemplate(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(w.runningPods(), func(other running) bool {
+		return other.pod.UID != pod.UID &&
+			other.pod.Annotations[resources.AnnotationApplied] == pod.Annotations[resources.AnnotationApplied]
+	})
 }

@@ -40,10 +40,13 @@ func (k *kube) goOnDraining() {
 }
 
 // onlyCopy tells that a Pod keeps all the data of its cluster in itself, or that it keeps data and somebody has deleted
-// the budget: nobody means to evict that.
+// the budget, or that a majority of the data goes with it because its volume does: nobody means to evict that.
 func (k *kube) onlyCopy(pod *corev1.Pod) bool {
+	if claimOf(pod) != "" {
+		return k.world.formed != 0 && !k.claimStays(pod) && !k.world.affordable(pod)
+	}
 	voters, _ := standing(k.world.truth().members)
-	return claimOf(pod) == "" && (voters <= 1 || !k.world.budgeted(pod))
+	return voters <= 1 || !k.world.budgeted(pod)
 }
 
 // evictOne asks for the eviction of one of the Pods.

@@ -60,7 +60,8 @@ type written struct {
 	deleted bool
 }
 
-// remember notes a write that the API server has confirmed to the operator. The cache need not show those of the status.
+// remember notes a write that the API server has confirmed to the operator. The cache need not show those of the
+// status.
 func (op *operator) remember(verb string, obj client.Object) {
 	if strings.HasPrefix(verb, "update status") {
 		return

@@ -16,8 +16,8 @@ type bootstrapped struct {
 	formed     bool
 }
 
-// checkOneBootstrap: as long as the latch is the same object it stands for the same bootstrap: another one begins only as
-// a later generation, which no latch does that says formed.
+// checkOneBootstrap: as long as the latch is the same object it stands for the same bootstrap: another one begins only
+// as a later generation, which no latch does that says formed.
 func (w *world) checkOneBootstrap(uid types.UID, latch state.Latch) {
 	before, known := w.latches[uid]
 	w.latches[uid] = bootstrapped{latch.Generation, latch.ClusterID, latch.Formed}

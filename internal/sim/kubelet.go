@@ -67,11 +67,9 @@ func (k *kube) runPod(pod *corev1.Pod) {
 		c = &container{dir: &etcd.DataDir{}, node: pod.Spec.NodeName, paths: pathsOf(pod)}
 		if name := claimOf(pod); name != "" {
 			claim, exists := get[*corev1.PersistentVolumeClaim](k.world.store, pod.Namespace, name)
-			if !exists {
+			if !exists || !k.usable(claim.Spec.VolumeName) {
+				k.cannotMount(pod)
 				return
-			}
-			if !k.usable(claim.Spec.VolumeName) {
-				return // it cannot be mounted
 			}
 			c.dir = k.disks[claim.Spec.VolumeName].dir
 		}
@@ -107,6 +105,15 @@ func (k *kube) runPod(pod *corev1.Pod) {
 		k.start(pod, c)
 	}
 	k.report(pod, c)
+}
+
+// cannotMount is what a kubelet does with a Pod whose volume is not there: its containers wait for it.
+func (k *kube) cannotMount(pod *corev1.Pod) {
+	if pod.DeletionTimestamp != nil {
+		k.world.store.drop(refOf(pod))
+		return
+	}
+	k.report(pod, &container{})
 }
 
 // end notes how the process ended; it is started again after a while.

@@ -10,10 +10,6 @@ type mutant struct {
 	focus string
 	// in is the test whose schedules have to catch it; TestSchedules when empty.
 	in string
-	// rare bugs take hundreds of schedules.
-	rare bool
-	// open bugs were not caught in 150 schedules: what the simulation lacks for them is still to be found.
-	open bool
 }
 
 // mutation replaces one piece of a file, which must occur exactly once. MUTANT stands for the condition that the binary
@@ -186,8 +182,8 @@ func mutants() []mutant {
 			breaks: "a removal is recorded before it is sent",
 			focus:  "scales|reconciles several",
 			edits: []mutation{{
-				"internal/plan/rule_remove.go", "!recorded && (m.Volume != nil || m.Pod != nil) {",
-				"!recorded && (m.Volume != nil || m.Pod != nil) && !MUTANT {",
+				"internal/plan/rule_remove.go", "if record, reason := recordBefore(c, m); record != nil {",
+				"if record, reason := recordBefore(c, m); record != nil && !MUTANT {",
 			}},
 		},
 		{

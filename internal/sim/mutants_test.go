@@ -32,12 +32,6 @@ func TestMutantsAreCaught(t *testing.T) {
 	}
 	for _, m := range mutants() {
 		t.Run(m.name, func(t *testing.T) {
-			if m.open {
-				t.Skipf("open, no schedule has shown it yet: %s", m.breaks)
-			}
-			if m.rare && os.Getenv("SIM_RUNS") == "" {
-				t.Skip("it takes many schedules: make sim hunts it")
-			}
 			out, failed := runMutant(t, binary, m.schedules(), m.name, m.focus, seed, limit)
 			found := regexp.MustCompile(`after (\d+) tests: (.*)(?s:.*)-rapid.seed=(\d+)`).FindStringSubmatch(out)
 			switch {

@@ -107,8 +107,10 @@ func (w *world) loseUnused(claim *corev1.PersistentVolumeClaim, what mishap) {
 
 // loseAsleep has the user hibernate the cluster, and wake it when one member's data is gone.
 func (w *world) loseAsleep(victim *corev1.Pod, what mishap, ticks int) {
-	name := claimOf(victim)
-	if w.formed == 0 || !w.kube.claimStays(victim) || !w.affordable(victim) {
+	name, t := claimOf(victim), w.truth()
+	voters, _ := standing(t.members)
+	learning := voters < len(t.members) // a learner may still become one that the cluster cannot do without
+	if w.formed == 0 || learning || !w.kube.claimStays(victim) || !w.affordable(victim) {
 		return
 	}
 	w.hibernate(true)

@@ -74,15 +74,16 @@ type refusal struct {
 }
 
 // judgeRefusals fails for those that have no excuse. Excused is what follows when a leaf that somebody else put into
-// the Secret, or damaged there, is served, and when something expired while no operator ran. That ends once nobody is
-// refused any more: with the key of the CA lost or expired as well, new certificates come from a CA that has yet to be
-// loaded everywhere. A lost or damaged CA Secret alone excuses nothing.
+// the Secret, or damaged there, is served, and when something expired while no operator ran. That ends once a
+// majority serves, all have loaded what is trusted now, and nobody is refused any more: with the key of the CA lost or
+// expired as well, new certificates come from a CA that has yet to be loaded everywhere. A lost or damaged CA Secret
+// alone excuses nothing.
 func (w *world) judgeRefusals(refused []refusal) {
 	for _, r := range refused {
 		w.interrupted = w.interrupted || w.missed(r.v.expired) || w.foreign[r.shown.cert] || w.foreign[r.shown.key] ||
 			w.hurried()
 	}
-	if len(refused) == 0 {
+	if len(refused) == 0 && w.interrupted && w.truth().quorate && !slices.ContainsFunc(w.runningPods(), w.behind) {
 		w.interrupted = false
 	}
 	for _, r := range refused {
@@ -173,6 +174,8 @@ func (w *world) outdated(pod *corev1.Pod) bool {
 	c := w.cluster()
 	return c != nil && w.speaksTLS() && trustNameOf(pod) != w.wantedTrust(c)
 }
+
+func (w *world) behind(p running) bool { return w.outdated(p.pod) }
 
 func (w *world) wantedTrust(c *v1alpha1.EtcdCluster) string {
 	peer, peerExists := get[*corev1.Secret](w.store, namespace, resources.AuthorityName(clusterName, state.PeerSide))

@@ -19,6 +19,7 @@ func (w *world) noteLoss() {
 		if exists {
 			if a, err := resources.ParseAuthority(s); err == nil {
 				w.noteStandstill(side, a.Signer.Key)
+				w.noteSilence(side, a.Signer.Key)
 				continue
 			}
 		}
@@ -47,6 +48,16 @@ func (w *world) noteStandstill(side state.Side, key bool) {
 		w.log("no majority serves, and the %s certificate is lost with the key of its CA", name)
 		w.user.lost = true
 	}
+}
+
+// noteSilence: without the Secret that clients load, which nobody can issue before the next CA signs, they cannot be told
+// of that CA.
+func (w *world) noteSilence(side state.Side, key bool) {
+	if key || side != state.ClientSide || w.formed == 0 || w.user.secret() != nil {
+		return
+	}
+	w.log("the client certificate is lost with the key of its CA")
+	w.user.lost = true
 }
 
 func (w *world) anyTrustKnown() bool {
