@@ -50,7 +50,9 @@ func (m *Model) Salvage(from, into *DataDir, name, peerURL, token string) {
 	whole := from.disk.atEnd()
 	id := memberID(peerURL, token)
 	self := listed{id: id, name: name, peerURL: peerURL}
-	d := &disk{cluster: clusterID([]uint64{id}), member: id, term: 1, storage: from.disk.storage, file: whole.store.inUse()}
+	d := &disk{
+		cluster: clusterID([]uint64{id}), member: id, term: 1, storage: from.disk.storage, file: whole.store.inUse(),
+	}
 	d.log = append(d.log, &entry{term: 1, kind: entryAdd, member: self})
 	maps.DeleteFunc(m.removed, func(i identity, _ bool) bool { return i.cluster == d.cluster })
 	var writes []write

@@ -20,8 +20,8 @@ func crashLoop(c *state.Cluster, m state.Member) bool { return gaveUp(c, m) && !
 // runs in the same way. The member's kubelet says so, which has to be ready to be trusted.
 func gaveUp(c *state.Cluster, m state.Member) bool {
 	p := m.Pod
-	if p == nil || p.Terminating || p.Ready || m.Health != state.Unhealthy || p.Restarts < enoughRestarts || p.LastExit == nil ||
-		p.LastExit.Code != 1 && p.LastExit.Code != 2 || p.NotReadySince.IsZero() || !sameRuns(c, m) {
+	if p == nil || p.Terminating || p.Ready || m.Health != state.Unhealthy || p.NotReadySince.IsZero() ||
+		p.Restarts < enoughRestarts || p.LastExit == nil || p.LastExit.Code != 1 && p.LastExit.Code != 2 || !sameRuns(c, m) {
 		return false
 	}
 	n, exists := c.Nodes[p.Node]

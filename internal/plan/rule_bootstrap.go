@@ -161,10 +161,10 @@ func formedNow(c *state.Cluster) bool {
 }
 
 // unusable says why this generation can never form: so many members lost their data, or their volume's content, after
-// they had run, or may have, that the others are no majority. None may start empty under its ID, so the whole generation is given up. Invariant:
-// the latch does not say formed, hence the client Services never existed and no write was acknowledged to anybody;
-// RestartBootstrap checks that again by writing the latch at the resourceVersion that it saw. While a majority is left
-// it may have formed unseen: it goes on, and those that are lost are replaced once it has.
+// they had run, or may have, that the others are no majority. None may start empty under its ID, so the whole generation
+// is given up. Invariant: the latch does not say formed, hence the client Services never existed and no write was
+// acknowledged to anybody; RestartBootstrap checks that again by writing the latch at the resourceVersion that it saw.
+// While a majority is left it may have formed unseen: it goes on, and those that are lost are replaced once it has.
 func unusable(c *state.Cluster) string {
 	var gone []string
 	for _, m := range c.Members {

@@ -9,7 +9,8 @@ import (
 // operationTicks is how long a defragmentation or a compaction takes: meanwhile the member does not answer.
 const operationTicks = 3
 
-// operation is a long call of an operator that goes on while other things happen. An operator that dies does not end it.
+// operation is a long call of an operator that goes on while other things happen. An operator that dies does not end
+// it.
 type operation struct {
 	method etcd.Method
 	target etcd.Target

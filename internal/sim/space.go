@@ -78,7 +78,8 @@ func (w *world) servingPods() []*corev1.Pod {
 	var list []*corev1.Pod
 	for _, pod := range all[*corev1.Pod](w.store) {
 		state, _ := w.etcd.State(string(pod.UID))
-		if !w.partitioned[pod.Spec.NodeName] && w.formed != 0 && state.ClusterID == w.formed && state.Ready && !state.Learner {
+		ours := w.formed != 0 && state.ClusterID == w.formed
+		if ours && state.Ready && !state.Learner && !w.partitioned[pod.Spec.NodeName] {
 			list = append(list, pod)
 		}
 	}

@@ -50,8 +50,8 @@ func (w *world) noteStandstill(side state.Side, key bool) {
 	}
 }
 
-// noteSilence: without the Secret that clients load, which nobody can issue before the next CA signs, they cannot be told
-// of that CA.
+// noteSilence: without the Secret that clients load, which nobody can issue before the next CA signs, they cannot be
+// told of that CA.
 func (w *world) noteSilence(side state.Side, key bool) {
 	if key || side != state.ClientSide || w.formed == 0 || w.user.secret() != nil {
 		return
