@@ -21,8 +21,6 @@ const noRecovery = "TestRecoveries has schedules of its own; internal/act tests 
 // unreached are rules and steps that no schedule reaches, each with the reason.
 var unreached = map[string]string{
 	"rule recovery":          noRecovery,
-	"step InspectVolume":     noRecovery,
-	"step DeleteHelper":      noRecovery,
 	"step BeginRecovery":     noRecovery,
 	"step Salvage":           noRecovery,
 	"step RecordSalvaged":    noRecovery,

@@ -33,8 +33,8 @@ func worldMutants() []mutant {
 			breaks: "history is dropped only where the spec permits it",
 			focus:  "fills",
 			edits: []mutation{{
-				"internal/plan/rule_nospace.go", "	case !c.MayCompact():\n\t\treturn w.advice(full)",
-				"	case !c.MayCompact() && !MUTANT:\n\t\treturn w.advice(full)",
+				"internal/state/space.go", "return ptr.Deref(c.Maintenance().CompactOnNoSpace, false) }",
+				"return ptr.Deref(c.Maintenance().CompactOnNoSpace, false) || MUTANT }",
 			}},
 		},
 		{

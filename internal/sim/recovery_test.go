@@ -60,6 +60,16 @@ func recoveryActions(w *world) []action {
 			w.partition(rapid.SampledFrom(w.kube.nodes).Draw(r, "node"), rapid.Bool().Draw(r, "cut off"))
 		}},
 		{"a majority loses its data for good", func(r *rapid.T) { w.loseQuorum(rapid.IntRange(0, 2).Draw(r, "left")) }},
+		{"a majority loses its data while another member lags", func(r *rapid.T) {
+			node := rapid.SampledFrom(w.kube.nodes).Draw(r, "node")
+			w.partition(node, true)
+			for range 8 {
+				w.step(0)
+				put(w)
+			}
+			w.loseQuorum(2)
+			w.partition(node, false)
+		}},
 		{"a missing member comes back", func(*rapid.T) { w.comeBack() }},
 		{"the user agrees to a recovery", func(r *rapid.T) {
 			w.agree(rapid.SampledFrom([]string{completely, completely, wrongID, incomplete}).Draw(r, "how"))
