@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/resources"
@@ -16,33 +17,50 @@ import (
 
 // bootstrapVersion is what members start with until a quorum was seen.
 func bootstrapVersion(c *state.Cluster) string {
-	wanted := c.Version()
-	if c.Latch == nil || state.Minor(c.Latch.Version) == state.Minor(wanted) || !mayHaveRun(c) {
+	wanted, ran := c.Version(), versionThatRan(c)
+	if ran == "" || state.Minor(ran) == state.Minor(wanted) {
 		return wanted
 	}
-	return c.Latch.Version
+	return ran
 }
 
-func mayHaveRun(c *state.Cluster) bool {
-	return c.Etcd.Listed || c.Etcd.Serving ||
-		slices.ContainsFunc(c.Members, func(m state.Member) bool { return !neverRan(c, m) })
+// versionThatRan is the latest one that a member may have run; empty while surely none ran.
+func versionThatRan(c *state.Cluster) string {
+	latest := ""
+	if c.Latch != nil && (c.Etcd.Listed || c.Etcd.Serving) {
+		latest = c.Latch.Version
+	}
+	for _, m := range c.Members {
+		if v := presentVersion(m); !neverRan(c, m) && (latest == "" || Older(latest, v)) {
+			latest = v
+		}
+	}
+	return latest
 }
 
-// neverRan tells that surely no etcd ran on what is there of the member's data. Of a member without a Pod that is known
-// only when its volume was given another version than the latch has by now: the latch took that up because none had
-// run.
+// neverRan tells that surely no etcd ran on what is there of the member's data: its only Pod has no node, or its image
+// cannot be pulled; that it is not seen to run tells nothing, because its kubelet may be about to start it. Of a member
+// without a Pod that is known only when its volume was given another version than the latch has by now: the latch took
+// that up because none had run.
 func neverRan(c *state.Cluster, m state.Member) bool {
 	p := m.Pod
 	switch {
 	case m.RecordedStarted() || m.Probe.Answered:
 		return false
 	case p != nil:
-		return p.Unused && !p.Running && !p.Finished && p.Restarts == 0 && p.LastExit == nil
+		return p.Unused && !p.Running && !p.Finished && p.Restarts == 0 && p.LastExit == nil &&
+			(p.Node == "" || imageMissing(p.Waiting))
 	case m.Volume != nil:
 		return c.Latch != nil && state.Minor(m.Volume.Version) != state.Minor(c.Latch.Version)
 	default:
 		return true
 	}
+}
+
+// imageMissing tells that a container waits for an image that cannot be had (Kubernetes pkg/kubelet/images/types.go).
+func imageMissing(waiting string) bool {
+	reasons := []string{"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
+	return slices.ContainsFunc(reasons, func(reason string) bool { return strings.HasPrefix(waiting, reason) })
 }
 
 // tellHeldEdit says why the wanted version does not reach the members yet.

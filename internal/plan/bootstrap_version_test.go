@@ -21,7 +21,9 @@ func TestVersionEditsDuringABootstrap(t *testing.T) {
 	}
 	unused := func(b *statetest.Builder, slots ...int) *statetest.Builder {
 		for _, slot := range slots {
-			b = b.Member(slot, func(m *state.Member) { m.Pod.Unused = true })
+			b = b.Member(slot, func(m *state.Member) {
+				m.Pod.Unused, m.Pod.Waiting = true, "ImagePullBackOff: not found"
+			})
 		}
 		return b
 	}
@@ -55,6 +57,16 @@ func TestVersionEditsDuringABootstrap(t *testing.T) {
 		},
 		"an older minor would refuse the data of a member that runs: it is taken up when the cluster has formed": {
 			cluster: unused(launched("3.5.35"), 0, 1, 2).Run(0), blocked: []string{held + "3.5.35", waiting}, absent: unrecorded,
+		},
+		"so would it that of one that its kubelet may be about to start": {
+			cluster: unused(launched("3.5.35"), 0, 1, 2).Member(1, func(m *state.Member) {
+				m.Pod.Waiting, m.Pod.Node = "ContainerCreating", "node-1"
+			}),
+			blocked: []string{held + "3.5.35", waiting}, absent: unrecorded,
+		},
+		"when one runs the former minor after all, it is taken back": {
+			cluster: unused(launched("3.5.35"), 0, 1, 2).Run(0).With(func(c *state.Cluster) { c.Latch.Version = "3.5.35" }),
+			ensures: record(statetest.Version), blocked: []string{held + "3.5.35", waiting},
 		},
 		"so would it that of one that crashed": {
 			cluster: unused(launched("3.5.35"), 0, 1, 2).Member(1, func(m *state.Member) {

@@ -8,7 +8,7 @@ func worldMutants() []mutant {
 			breaks: "until a quorum was seen all members run one minor",
 			focus:  "edits the version|fault|reconciles$|killed",
 			edits: []mutation{{
-				"internal/plan/bootstrap_version.go", "|| !mayHaveRun(c) {", "|| !mayHaveRun(c) || MUTANT {",
+				"internal/plan/bootstrap_version.go", "	if ran == \"\" ||", "	if MUTANT || ran == \"\" ||",
 			}},
 		},
 		{
