@@ -67,15 +67,6 @@ func worldMutants() []mutant {
 			}},
 		},
 		{
-			name:   "salvage the oldest log",
-			breaks: "a recovery keeps everything that the newest survivor's log holds",
-			in:     "TestRecoveries",
-			open:   true,
-			edits: []mutation{{
-				"internal/plan/evidence.go", "		if newer(r, newest) || loss.Chosen", "		if MUTANT || newer(r, newest) || loss.Chosen",
-			}},
-		},
-		{
 			name:   "start the new cluster beside the lost one",
 			breaks: "nothing of a lost cluster runs when its data is salvaged, or beside the new cluster",
 			in:     "TestRecoveries",
