@@ -161,7 +161,7 @@ func formedNow(c *state.Cluster) bool {
 }
 
 // unusable says why this generation can never form: so many members lost their data, or their volume's content, after
-// they had run, or may have, that the others are no majority. None may start empty under its ID, so the whole generation
+// they had run, or may have, that the others are no majority. None may start empty under its ID, so the generation
 // is given up. Invariant: the latch does not say formed, hence the client Services never existed and no write was
 // acknowledged to anybody; RestartBootstrap checks that again by writing the latch at the resourceVersion that it saw.
 // While a majority is left it may have formed unseen: it goes on, and those that are lost are replaced once it has.
