@@ -69,10 +69,11 @@ func (w *world) checkWrite(verb string, obj client.Object) {
 	}
 }
 
-// checkStart: a retired volume is never started again, nor one that holds other data than it records.
+// checkStart: a retired volume is never started again, nor one that holds other data than it records. To read one
+// for evidence does no harm.
 func (w *world) checkStart(pod *corev1.Pod) {
 	if pod.Labels[resources.ComponentLabel] == resources.ComponentInspection {
-		return // it only reads
+		return
 	}
 	claim, exists := get[*corev1.PersistentVolumeClaim](w.store, pod.Namespace, claimOf(pod))
 	if exists && claim.Annotations[resources.AnnotationRetired] != "" {

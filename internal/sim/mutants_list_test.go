@@ -21,6 +21,7 @@ func mutants() []mutant {
 		{
 			name:   "skip the quorum check",
 			breaks: "no voter is stopped or removed that the majority needs",
+			focus:  "reach only|cannot reach|user scales$|reconciles several",
 			edits: []mutation{{
 				"internal/quorum/quorum.go", "v.Allowed = v.Voters > 0 && v.Healthy >= v.Required",
 				"v.Allowed = v.Voters > 0 && (v.Healthy >= v.Required || MUTANT)",
