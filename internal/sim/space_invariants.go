@@ -13,7 +13,7 @@ import (
 const roomPercent = 80
 
 // checkQuota: a quota that follows from the volumes is never above what the member's own volume can hold, and it only
-// rises.
+// rises, unless another member has got a smaller volume since, because the user asked for that.
 func (w *world) checkQuota(pod *corev1.Pod, quota int64) {
 	claim, exists := get[*corev1.PersistentVolumeClaim](w.store, pod.Namespace, claimOf(pod))
 	if !exists || w.space.quotaEdited {
@@ -26,10 +26,21 @@ func (w *world) checkQuota(pod *corev1.Pod, quota int64) {
 	if d == nil || d.dir.Empty() {
 		return
 	}
-	if before := w.space.quotas[d.dir.MemberID()]; quota < before {
+	if before := w.space.quotas[d.dir.MemberID()]; quota < before && !w.hasSmaller(claim) {
 		w.fail("%s starts with a quota of %d bytes, after %d", pod.Name, quota, before)
 	}
 	w.space.quotas[d.dir.MemberID()] = quota
+}
+
+// hasSmaller tells that a member may run on a volume smaller than this one.
+func (w *world) hasSmaller(claim *corev1.PersistentVolumeClaim) bool {
+	for _, other := range view[*corev1.PersistentVolumeClaim](w.store) {
+		inUse := other.Labels[resources.LabelCluster] == clusterName && other.Annotations[resources.AnnotationRetired] == ""
+		if inUse && other.Status.Capacity.Storage().Cmp(*claim.Status.Capacity.Storage()) < 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // checkDisarm: an alarm is disarmed only when every member that runs has room to spare.
