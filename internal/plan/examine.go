@@ -11,8 +11,8 @@ import (
 	"github.com/quorate/quorate/internal/state"
 )
 
-// settleTime is how long a member's etcd may run without serving before its volume is read: a cluster that merely
-// starts again serves by then (or its next restart shows a reason).
+// settleTime is how long a member's etcd may be starting, and run without serving, before its volume is read: a cluster
+// that merely starts again serves by then (or its next restart shows a reason).
 const settleTime = 30 * time.Second
 
 // helperRetry is how long after its creation a Pod is replaced that has failed and is not started again by its kubelet.
@@ -156,6 +156,9 @@ func (e *examination) reportOf(c *state.Cluster, m state.Member) (state.DataRepo
 		e.doubt("%s is started first", m.Name)
 	case p != nil && p.Terminating:
 		e.doubt("the Pod of %s is being deleted", m.Name)
+	case p != nil && !p.Running && p.LastExit == nil && c.Now.Sub(p.Created) < settleTime:
+		e.wake = max(p.Created.Add(settleTime).Sub(c.Now), e.wake)
+		e.doubt("the Pod of %s was created %s ago at most", m.Name, settleTime)
 	case p != nil && p.Running && p.RunningFor < settleTime:
 		e.wake = max(settleTime-p.RunningFor, e.wake)
 		e.doubt("%s was started %s ago at most", m.Name, settleTime)

@@ -79,6 +79,13 @@ func TestVolumesAreReadBeforeALossIsTold(t *testing.T) {
 			absent:  []plan.Step{plan.InspectVolume{}}, wake: 20 * time.Second,
 			blocked: []string{unproven + "demo-0 was started 30s ago at most", noQuorum, waiting0},
 		},
+		"nor before a Pod that was just created could have started": {
+			cluster: lost().Member(0, func(m *state.Member) {
+				m.Pod.Running, m.Pod.LastExit, m.Pod.Created = false, nil, statetest.Now.Add(-10*time.Second)
+			}),
+			absent: []plan.Step{plan.InspectVolume{}}, wake: 20 * time.Second,
+			blocked: []string{unproven + "the Pod of demo-0 was created 30s ago at most", noQuorum, waiting0},
+		},
 		"and not before it was started": {
 			cluster: statetest.Formed(3).NoPod(0).Lose(1, 2), absent: []plan.Step{plan.InspectVolume{}},
 			step:    start(resumed(3, 0)),

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	"pgregory.net/rapid"
 
@@ -81,8 +83,11 @@ func durableActions(w *world) []action {
 	}
 }
 
+// anyPod is one of the members' Pods: those that read volumes are not what mishaps are about.
 func anyPod(r *rapid.T, w *world) *corev1.Pod {
-	pods := all[*corev1.Pod](w.store)
+	pods := slices.DeleteFunc(all[*corev1.Pod](w.store), func(p *corev1.Pod) bool {
+		return p.Labels[resources.ComponentLabel] == resources.ComponentInspection
+	})
 	if len(pods) == 0 {
 		return nil
 	}
