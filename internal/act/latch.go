@@ -40,7 +40,10 @@ func (e *Executor) latch(ctx context.Context, w *writer, c *state.Cluster, step 
 			return *l
 		})
 	case plan.RecordSnapshots:
-		return changeLatch(ctx, w, c, func(l *state.Latch) state.Latch { l.Snapshots = s.Members; return *l })
+		return changeLatch(ctx, w, c, func(l *state.Latch) state.Latch {
+			l.Snapshots, l.Saving = s.Members, false
+			return *l
+		})
 	}
 	return nil
 }

@@ -41,15 +41,15 @@ func (e *Executor) membership(ctx context.Context, c *state.Cluster, step plan.S
 	return nil
 }
 
-// enableDowngrade records first that members of the lower minor may write to the logs.
+// enableDowngrade records first that members of the lower minor may write to the logs, or that none will.
 func (e *Executor) enableDowngrade(
 	ctx context.Context, c *state.Cluster, leader etcd.Client, s plan.EnableDowngrade,
 ) error {
 	w := &writer{Client: e.Client, live: e.Live, expect: e.Expect, observer: e.Observer, cluster: c.Object}
-	if plan.Older(s.Target, c.Latch.LogSince) || len(c.Latch.Snapshots) > 0 {
+	if plan.Older(s.Target, c.Latch.LogSince) || len(c.Latch.Snapshots) > 0 || c.Latch.Saving != s.Save {
 		err := changeLatch(ctx, w, c, func(l *state.Latch) state.Latch {
 			logSince(l, s.Target)
-			l.Snapshots = nil
+			l.Snapshots, l.Saving = nil, s.Save
 			return *l
 		})
 		if err != nil {

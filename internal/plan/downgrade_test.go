@@ -115,24 +115,41 @@ func TestLogsOfEtcd35AreSavedBeforeAnUpgradeTo37(t *testing.T) {
 	saved := func(slots ...int) func(*state.Cluster) {
 		return func(c *state.Cluster) { c.Latch.Snapshots = ids(slots...) }
 	}
+	begun := func(c *state.Cluster) { c.Latch.Saving = true }
 	const saving = "Upgrading: waiting until all members have saved a snapshot"
 	const waits = "Upgrading: the upgrade to 3.7.3 waits until "
 	all := []string{"Upgrading: members restart one at a time, because etcd 3.7.3 replaces 3.6.16; left: demo-0, demo-1, demo-2"}
 	scenarios{
 		"by a downgrade that is enabled": {
-			cluster: old(), step: plan.EnableDowngrade{Target: "3.5"}, blocked: []string{waits + "demo-0 has saved a snapshot"},
+			cluster: old(), step: plan.EnableDowngrade{Target: "3.5", Save: true}, blocked: []string{waits + "demo-0 has saved a snapshot"},
 		},
 		"also when nobody knows what they hold": {
-			cluster: old().With(func(c *state.Cluster) { c.Latch.LogSince = "" }), step: plan.EnableDowngrade{Target: "3.5"},
+			cluster: old().With(func(c *state.Cluster) { c.Latch.LogSince = "" }), step: plan.EnableDowngrade{Target: "3.5", Save: true},
 			blocked: []string{waits + "demo-0 has saved a snapshot"},
 		},
 		"until all have converted their data": {
-			cluster: old().With(told("3.5", "3.5")).Member(1, func(m *state.Member) { m.Probe.StorageVersion = "3.6.0" }),
+			cluster: old().With(begun).With(told("3.5", "3.5")).Member(1, func(m *state.Member) { m.Probe.StorageVersion = "3.6.0" }),
 			blocked: []string{saving, waits + "etcd's downgrade to 3.5 is cancelled"}, absent: []plan.Step{plan.RecordSnapshots{}},
 		},
 		"which is recorded": {
-			cluster: old().ClusterVersion("3.5").With(told("3.5", "3.5")), ensures: []plan.Step{plan.RecordSnapshots{Members: ids(0, 1, 2)}},
+			cluster: old().ClusterVersion("3.5").With(begun).With(told("3.5", "3.5")),
+			ensures: []plan.Step{plan.RecordSnapshots{Members: ids(0, 1, 2)}},
 			blocked: []string{saving, waits + "etcd's downgrade to 3.5 is cancelled"},
+		},
+		"not by a downgrade that was enabled to run 3.5, and members may have": {
+			cluster: old().ClusterVersion("3.5").With(told("3.5", "3.5")), absent: []plan.Step{plan.RecordSnapshots{}},
+			step: plan.CancelDowngrade{Target: "3.5"}, blocked: []string{
+				"Downgrading: etcd's downgrade to 3.5 is cancelled", waits + "etcd's downgrade to 3.5 is cancelled"},
+		},
+		"which is taken back before a member gets 3.5 after all": {
+			cluster: old().ClusterVersion("3.5").With(begun).With(told("3.5", "3.5")).Spec(version("3.5.35")),
+			ensures: []plan.Step{plan.RecordSnapshots{}},
+			blocked: []string{"Downgrading: the downgrade to 3.5.35 waits until the record that logs were saved is taken back"},
+		},
+		"also when all had saved theirs": {
+			cluster: old().ClusterVersion("3.5").With(saved(0, 1, 2)).With(told("3.5", "3.5")).Spec(version("3.5.35")),
+			ensures: []plan.Step{plan.RecordSnapshots{}},
+			blocked: []string{"Downgrading: the downgrade to 3.5.35 waits until the record that logs were saved is taken back"},
 		},
 		"before it is cancelled": {
 			cluster: old().ClusterVersion("3.5").With(told("3.5", "3.5")).With(saved(0, 1, 2)),
@@ -147,7 +164,7 @@ func TestLogsOfEtcd35AreSavedBeforeAnUpgradeTo37(t *testing.T) {
 			cluster: old().With(saved(0, 1, 2)), step: patched(old(), 2, "3.7.3"), blocked: all,
 		},
 		"a member that joined later needs one of its own": {
-			cluster: old().With(saved(0, 2)), step: plan.EnableDowngrade{Target: "3.5"},
+			cluster: old().With(saved(0, 2)), step: plan.EnableDowngrade{Target: "3.5", Save: true},
 			blocked: []string{waits + "demo-1 has saved a snapshot"},
 		},
 		"a cluster that never ran 3.5 needs none": {

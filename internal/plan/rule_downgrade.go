@@ -20,6 +20,7 @@ func downgrade(w *walk) {
 	if !c.Formed() || !c.Etcd.Listed {
 		return
 	}
+	w.forgetSnapshots()
 	if w.forceSnapshots() {
 		return
 	}

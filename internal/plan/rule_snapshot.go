@@ -12,7 +12,8 @@ import (
 // in "panic: unmarshal should never fail"). Such entries are gone once the member saved a snapshot at 3.6, which it
 // does after spec.etcd.snapshotCount entries, or when the cluster version is lowered (etcd
 // server/etcdserver/apply/backend.go, ClusterVersionSet). So before an upgrade to 3.7 that is done: a downgrade to 3.5
-// is enabled, until all members have converted their data, and cancelled again.
+// is enabled, until all members have converted their data, and cancelled again. One that was enabled to run 3.5 proves
+// nothing: members may have written at 3.5 since they converted their data.
 const (
 	forgets   = "3.7" // cannot read logs from before
 	forgotten = "3.6"
@@ -41,11 +42,11 @@ func (w *walk) forceSnapshots() bool {
 	below := c.DowngradeTarget()
 	switch {
 	case below == "" && c.Etcd.ClusterVersion == forgotten && unfit(c) == "" && uniform(c) && joining(c) == "":
-		w.propose(membership, EnableDowngrade{Target: "3.5"}, v1alpha1.ReasonUpgrading, fmt.Sprintf(
+		w.propose(membership, EnableDowngrade{Target: "3.5", Save: true}, v1alpha1.ReasonUpgrading, fmt.Sprintf(
 			"the log of %s may hold entries of etcd 3.5, which etcd %s cannot read: the lower cluster version has it saved in "+
 				"a snapshot", name, c.Version()))
 		return true
-	case below == "" || joining(c) != "":
+	case below == "" || joining(c) != "" || !logsSaved(c):
 		return false
 	case converted(c, below):
 		w.ensure(RecordSnapshots{Members: idsOf(c)})
@@ -54,6 +55,16 @@ func (w *walk) forceSnapshots() bool {
 		" cannot read what etcd 3.5 wrote to their logs")
 	w.wakeAfter(learnerPoll)
 	return true
+}
+
+// logsSaved tells that members save snapshots, or have, and that none has written at the lower minor since.
+func logsSaved(c *state.Cluster) bool { return c.Latch.Saving || len(c.Latch.Snapshots) > 0 }
+
+// forgetSnapshots takes back that logs were saved, when the minor is wanted that writes what later ones cannot read.
+func (w *walk) forgetSnapshots() {
+	if Older(w.c.Version(), forgotten) && logsSaved(w.c) {
+		w.ensure(RecordSnapshots{})
+	}
 }
 
 // uniform tells that all members have the cluster version's minor.

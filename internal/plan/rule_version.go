@@ -161,6 +161,8 @@ func refuseReturn(c *state.Cluster, has string) *refusal {
 		return waits("until etcd has lowered its cluster version %s", current)
 	case !downgrading(c):
 		return waits("until etcd's cluster version follows its members to %s", state.Minor(has))
+	case Older(wanted, forgotten) && logsSaved(c):
+		return waits("until the record that logs were saved is taken back")
 	case unconverted(c) != "":
 		return waits("until %s have converted their data", unconverted(c))
 	default:

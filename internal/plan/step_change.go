@@ -4,7 +4,8 @@ import "k8s.io/apimachinery/pkg/types"
 
 // Changes of running Pods in place. ApplyPodMetadata, RecordVolumeVersion and RecordSnapshots are ensures.
 type (
-	// RecordSnapshots records in the latch that these members saved a snapshot at the present minor.
+	// RecordSnapshots records in the latch that these members saved a snapshot at the present minor. Without members it
+	// takes the record back, before one gets the lower minor.
 	RecordSnapshots struct{ Members []uint64 }
 	// ApplyPodMetadata brings the user's labels and annotations of the Pod up to date.
 	ApplyPodMetadata struct {
@@ -47,7 +48,12 @@ func (s PatchPod) String() string {
 }
 func (s ResizePod) String() string { return "change cpu and memory of " + s.Member + " in place" }
 
-func (s RecordSnapshots) String() string { return "record that all members have saved a snapshot" }
+func (s RecordSnapshots) String() string {
+	if len(s.Members) == 0 {
+		return "forget that members have saved a snapshot"
+	}
+	return "record that all members have saved a snapshot"
+}
 
 func (RecordSnapshots) step()     {}
 func (RecordSurge) step()         {}

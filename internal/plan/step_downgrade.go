@@ -1,8 +1,12 @@
 package plan
 
 type (
-	// EnableDowngrade lets etcd lower its cluster version to the minor, such as "3.6", and convert its data.
-	EnableDowngrade struct{ Target string }
+	// EnableDowngrade lets etcd lower its cluster version to the minor, such as "3.6", and convert its data. With Save
+	// that is all: members save snapshots for it, and none gets the minor.
+	EnableDowngrade struct {
+		Target string
+		Save   bool
+	}
 	// CancelDowngrade ends that.
 	CancelDowngrade struct{ Target string }
 )

@@ -26,6 +26,7 @@ const (
 	latchFormed         = "formed"
 	latchLogSince       = "log-since"
 	latchSnapshots      = "snapshots"
+	latchSaving         = "saving-snapshots"
 )
 
 // NewLatch is the record of a bootstrap that is about to start. The token must be unique to this generation: etcd
@@ -97,6 +98,9 @@ func Latch(c *v1alpha1.EtcdCluster, l state.Latch) *corev1.ConfigMap {
 	if len(l.Snapshots) > 0 {
 		cm.Data[latchSnapshots] = formatIDs(l.Snapshots)
 	}
+	if l.Saving {
+		cm.Data[latchSaving] = strconv.FormatBool(true)
+	}
 	SetOwner(cm, c, OwnsData(c))
 	return cm
 }
@@ -120,6 +124,7 @@ func ParseLatch(cm *corev1.ConfigMap) (state.Latch, error) {
 		Formed:          r.flag(latchFormed),
 		Since:           r.time(latchSince),
 		LogSince:        cm.Data[latchLogSince],
+		Saving:          cm.Data[latchSaving] == strconv.FormatBool(true),
 	}
 	if cm.Data[latchSnapshots] != "" {
 		l.Snapshots = r.ids(latchSnapshots)

@@ -184,6 +184,9 @@ type Latch struct {
 	LogSince string
 	// Snapshots are the members that have saved a snapshot since, so that their logs hold none of them.
 	Snapshots []uint64
+	// Saving tells that etcd's downgrade was enabled only to have snapshots saved, and that no member has been given the
+	// lower minor since.
+	Saving bool
 	// InitialCluster is etcd's --initial-cluster of this generation.
 	InitialCluster string
 	// Launched are the members whose volume (or, when ephemeral, Pod) was created or may have been: the ID is written
