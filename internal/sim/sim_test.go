@@ -179,14 +179,17 @@ func settle(w *world) {
 	if w.speaksTLS() {
 		limit = 4 * rounds
 	}
-	quiet := 0
+	quiet, idle := 0, 0
 	for range limit {
 		writes := w.writes
 		w.step(0)
 		if len(w.failures) > 0 {
 			return
 		}
-		if w.writes != writes || w.help() || !asSpecified(w) {
+		if idle++; w.writes != writes {
+			idle = 0
+		}
+		if idle == 0 || w.help(idle >= rest) || !asSpecified(w) {
 			quiet = 0
 			continue
 		}
@@ -212,14 +215,15 @@ func asSpecified(w *world) bool {
 		w.unsettled() == ""
 }
 
-// help does what the status asks people for: it tells whether it did anything.
-func (w *world) help() bool {
+// help does what the status asks people for: it tells whether it did anything. Nobody but the clock helps while they
+// are given time to load the next CA; it leaps once the operator has nothing else to do.
+func (w *world) help(mayLeap bool) bool {
 	c := w.cluster()
 	asked := func(what string) bool { return strings.Contains(describeStatus(c), what) }
 	switch {
 	case w.acknowledges && w.user.acknowledge():
 		return true
-	case !w.acknowledges && c.Status.TLS != nil && c.Status.TLS.ClientsMustLoad != nil:
+	case mayLeap && !w.acknowledges && c.Status.TLS != nil && c.Status.TLS.ClientsMustLoad != nil:
 		w.sleepUntil(w.now.Add(resources.ClientGrace(c)))
 		return true
 	case w.speaksTLS() && asked("scale to 3 for the rotation"):
