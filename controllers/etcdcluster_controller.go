@@ -70,8 +70,7 @@ func (r *EtcdClusterReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 	obj := &v1alpha1.EtcdCluster{}
 	if err := r.Client.Get(ctx, req.NamespacedName, obj); err != nil {
 		if apierrors.IsNotFound(err) {
-			r.forget(req)
-			return ctrl.Result{}, nil
+			return ctrl.Result{}, r.forget(ctx, req)
 		}
 		return ctrl.Result{}, fmt.Errorf("read the EtcdCluster: %w", err)
 	}
@@ -182,11 +181,16 @@ func soonest(a, b time.Duration) time.Duration {
 	return a
 }
 
-// forget drops everything that is held in memory for a cluster that is gone.
-func (r *EtcdClusterReconciler) forget(req ctrl.Request) {
+// forget drops everything that is held in memory for a cluster that is gone. Own writes that the cache does not show
+// yet are remembered until it does, for another cluster of the name: their events bring that about.
+func (r *EtcdClusterReconciler) forget(ctx context.Context, req ctrl.Request) error {
 	r.Etcd.Retain(req.String(), nil)
 	r.Observer.Forget(req.String())
 	r.Executor.Forget(req.String())
-	r.Expect.Forget(req.NamespacedName)
 	r.Metrics.forget(req.NamespacedName)
+	unsettled, err := r.Expect.Unsettled(ctx, req.NamespacedName)
+	if err == nil && unsettled == "" {
+		r.Expect.Forget(req.NamespacedName)
+	}
+	return err
 }

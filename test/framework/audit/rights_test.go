@@ -91,13 +91,15 @@ func TestRightsAndRequestsAreCompared(t *testing.T) {
 			requests: []Request{getPod, refused(asked("create", "", "pods", "shop", ""),
 				`pods "demo-0" is forbidden: unable to create new content in namespace shop because it is being terminated`)},
 		},
-		"a request that a quota refuses, and one for more than a storage class permits": {
+		"a request that a quota refuses, and those for more than a storage class permits or a node has": {
 			everywhere: []rbacv1.PolicyRule{rule("get", "", "pods")},
 			requests: []Request{
 				getPod,
 				refused(asked("create", "", "pods", "shop", ""), `pods "demo-1" is forbidden: exceeded quota: few, requested: pods=1`),
 				refused(asked("patch", "", "persistentvolumeclaims", "shop", ""), `persistentvolumeclaims "demo-0" is forbidden: `+
 					`only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize`),
+				refused(asked("patch", "", "pods/resize", "shop", ""), `pods "demo-1" is forbidden: `+
+					`node didn't have enough allocatable resources: cpu, requested: 4000000, allocatable: 2000`),
 			},
 		},
 		"a request that comes while the API server does not know the kind of the owner yet": {
