@@ -156,12 +156,7 @@ func (e *examination) reportOf(c *state.Cluster, m state.Member) (state.DataRepo
 		e.doubt("%s is started first", m.Name)
 	case p != nil && p.Terminating:
 		e.doubt("the Pod of %s is being deleted", m.Name)
-	case p != nil && !p.Running && p.LastExit == nil && c.Now.Sub(p.Created) < settleTime:
-		e.wake = max(p.Created.Add(settleTime).Sub(c.Now), e.wake)
-		e.doubt("the Pod of %s was created %s ago at most", m.Name, settleTime)
-	case p != nil && p.Running && p.RunningFor < settleTime:
-		e.wake = max(settleTime-p.RunningFor, e.wake)
-		e.doubt("%s was started %s ago at most", m.Name, settleTime)
+	case p != nil && e.settling(c, m):
 	default:
 		e.inspect = append(e.inspect, InspectVolume{
 			Volume: m.Volume.Name, VolumeUID: m.Volume.UID, Node: inspectionNode(c, m),
@@ -169,6 +164,22 @@ func (e *examination) reportOf(c *state.Cluster, m state.Member) (state.DataRepo
 		e.doubt("volume %s is read", m.Volume.Name)
 	}
 	return state.DataReport{}, false
+}
+
+// settling tells that the member was started, or its Pod created, so shortly ago that it may serve soon.
+func (e *examination) settling(c *state.Cluster, m state.Member) bool {
+	p, left := m.Pod, time.Duration(0)
+	switch {
+	case p.Running:
+		left = settleTime - p.RunningFor
+	case p.LastExit == nil:
+		left = settleTime - c.Now.Sub(p.Created)
+	}
+	if left > 0 {
+		e.wake = max(left, e.wake)
+		e.doubt("%s was started %s ago at most", m.Name, settleTime)
+	}
+	return left > 0
 }
 
 // outrun tells that the member's etcd was started after the inspection, and has run long enough to have done something.

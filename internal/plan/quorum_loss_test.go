@@ -84,7 +84,7 @@ func TestVolumesAreReadBeforeALossIsTold(t *testing.T) {
 				m.Pod.Running, m.Pod.LastExit, m.Pod.Created = false, nil, statetest.Now.Add(-10*time.Second)
 			}),
 			absent: []plan.Step{plan.InspectVolume{}}, wake: 20 * time.Second,
-			blocked: []string{unproven + "the Pod of demo-0 was created 30s ago at most", noQuorum, waiting0},
+			blocked: []string{unproven + "demo-0 was started 30s ago at most", noQuorum, waiting0},
 		},
 		"and not before it was started": {
 			cluster: statetest.Formed(3).NoPod(0).Lose(1, 2), absent: []plan.Step{plan.InspectVolume{}},

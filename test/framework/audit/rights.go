@@ -111,8 +111,9 @@ func Compare(granted []Right, requests []Request) Findings {
 }
 
 // passing tells of a refusal that no right would have prevented: in a namespace that ends, by a quota, of a volume
-// whose storage class permits no expansion, of more cpu than the Pod's node has, and within half a minute after the CRD was installed, while the plugin that
-// guards owner references does not know the kind yet (OwnerReferencesPermissionEnforcement).
+// whose storage class permits no expansion, of more cpu than the Pod's node has, and within half a minute after the CRD
+// was installed, while the plugin that guards owner references does not know the kind yet
+// (OwnerReferencesPermissionEnforcement).
 func passing(refused string) bool {
 	return strings.HasSuffix(refused, "because it is being terminated") ||
 		strings.Contains(refused, "exceeded quota: ") ||
