@@ -181,16 +181,11 @@ func soonest(a, b time.Duration) time.Duration {
 	return a
 }
 
-// forget drops everything that is held in memory for a cluster that is gone. Own writes that the cache does not show
-// yet are remembered until it does, for another cluster of the name: their events bring that about.
+// forget drops everything that is held in memory for a cluster that is gone.
 func (r *EtcdClusterReconciler) forget(ctx context.Context, req ctrl.Request) error {
 	r.Etcd.Retain(req.String(), nil)
 	r.Observer.Forget(req.String())
 	r.Executor.Forget(req.String())
 	r.Metrics.forget(req.NamespacedName)
-	unsettled, err := r.Expect.Unsettled(ctx, req.NamespacedName)
-	if err == nil && unsettled == "" {
-		r.Expect.Forget(req.NamespacedName)
-	}
-	return err
+	return r.Expect.Forget(ctx, req.NamespacedName)
 }

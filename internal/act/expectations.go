@@ -75,11 +75,17 @@ func (e *Expectations) add(cluster client.ObjectKey, obj client.Object, x expect
 	e.pending[cluster][expectationKey{reflect.TypeOf(obj), client.ObjectKeyFromObject(obj)}] = x
 }
 
-// Forget drops what is remembered of a cluster that is gone.
-func (e *Expectations) Forget(cluster client.ObjectKey) {
+// Forget drops what is remembered of a cluster that is gone, unless the cache lacks some of it still: another cluster of
+// the name must not be decided on without. The event that shows it brings the next call.
+func (e *Expectations) Forget(ctx context.Context, cluster client.ObjectKey) error {
+	unsettled, err := e.Unsettled(ctx, cluster)
+	if err != nil || unsettled != "" {
+		return err
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.pending, cluster)
+	return nil
 }
 
 // Unsettled names a write that the cache does not show yet; empty when it shows all of them. No lock is held while the

@@ -89,8 +89,24 @@ func TestUnsettledOfAnotherCluster(t *testing.T) {
 	if unsettled, _ := e.Unsettled(context.Background(), client.ObjectKey{Name: "other"}); unsettled != "" {
 		t.Errorf("a write for demo holds up another cluster: %s", unsettled)
 	}
-	e.Forget(client.ObjectKey{Name: "demo"})
-	if unsettled, _ := e.Unsettled(context.Background(), client.ObjectKey{Name: "demo"}); unsettled != "" {
-		t.Errorf("a forgotten cluster still waits for %s", unsettled)
+}
+
+func TestWritesForAClusterThatIsGone(t *testing.T) {
+	demo := client.ObjectKey{Name: "demo"}
+	cached := &view{}
+	e := NewExpectations(cached, &view{}, func() time.Time { return time.Unix(0, 0) })
+	e.Wrote(demo, pod("a", "10"))
+	if err := e.Forget(context.Background(), demo); err != nil {
+		t.Fatal(err)
+	}
+	if unsettled, _ := e.Unsettled(context.Background(), demo); unsettled == "" {
+		t.Error("nothing is waited for: a cluster of the same name would be decided on without a write for the former one")
+	}
+	cached.pod = pod("a", "10")
+	if err := e.Forget(context.Background(), demo); err != nil {
+		t.Fatal(err)
+	}
+	if len(e.pending) != 0 {
+		t.Errorf("%v is remembered of a cluster that is gone, although the cache shows all of it", e.pending)
 	}
 }

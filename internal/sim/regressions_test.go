@@ -20,6 +20,7 @@ func TestSchedulesThatFailedOnce(t *testing.T) {
 		{742, "a move in a cluster without TLS asked for a certificate authority"},
 		{12404, "an eviction while nothing protected the Pods: somebody had deleted the budget of a paused cluster"},
 		{4979274541312937638, "a cluster that had gone half the way back to 3.5 was brought to 3.7 on logs that it cannot read"},
+		{10736680793995903593, "a cluster was decided on that its predecessor of the same name had changed unseen"},
 		{14707, "evictions on a budget that did not know yet of a Pod that somebody had deleted"},
 	} {
 		t.Run(fmt.Sprintf("%d: %s", r.seed, r.was), func(t *testing.T) {
