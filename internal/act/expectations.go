@@ -12,6 +12,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/quorate/quorate/internal/resources"
 )
 
 // liveCheckAfter is how long the cache may lack a write before the API server itself is asked what became of it: the
@@ -134,8 +136,13 @@ func (e *Expectations) settled(ctx context.Context, key expectationKey, x expect
 	}
 	gone := now == nil || now.GetUID() != x.uid
 	caughtUp := seen == nil && now == nil || seen != nil && now != nil && seen.GetUID() == now.GetUID()
-	hidden := seen == nil && now != nil && x.shownBy(now)
-	return gone && caughtUp || hidden, nil
+	return gone && caughtUp || seen == nil && now != nil && x.shownBy(now) && hidden(now), nil
+}
+
+// hidden tells that the cache does not show the object, because it lost the label by which the cache selects.
+func hidden(obj client.Object) bool {
+	_, labelled := obj.GetLabels()[resources.LabelCluster]
+	return !labelled
 }
 
 // shownBy tells whether the object, as it was read, is not from before the write.

@@ -10,6 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/quorate/quorate/internal/resources"
 )
 
 // view holds one Pod or none.
@@ -24,6 +26,11 @@ func (v *view) Get(_ context.Context, key client.ObjectKey, into client.Object, 
 }
 
 func (v *view) List(context.Context, client.ObjectList, ...client.ListOption) error { return nil }
+
+func labelled(p *corev1.Pod) *corev1.Pod {
+	p.Labels = map[string]string{resources.LabelCluster: "demo"}
+	return p
+}
 
 func pod(uid, version string) *corev1.Pod {
 	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
@@ -62,6 +69,7 @@ func TestUnsettled(t *testing.T) {
 		"somebody else deleted it unseen":           {wrote, pod("a", "10"), nil, nil, 3 * time.Second, true},
 		"somebody else replaced it, cache too":      {wrote, pod("a", "10"), pod("b", "7"), pod("b", "7"), 3 * time.Second, true},
 		"it lost the label that the cache needs":    {wrote, pod("a", "10"), nil, pod("a", "12"), 3 * time.Second, true},
+		"the cache has yet to show it":              {wrote, pod("a", "10"), nil, labelled(pod("a", "12")), 3 * time.Second, false},
 		"the control plane went back in time":       {wrote, pod("a", "10"), pod("a", "7"), pod("a", "7"), 3 * time.Second, true},
 		"the cache is merely slow":                  {wrote, pod("a", "10"), pod("a", "9"), pod("a", "10"), 3 * time.Second, false},
 		"the cache still shows what is deleted now": {wrote, pod("a", "10"), pod("a", "9"), nil, 3 * time.Second, false},
