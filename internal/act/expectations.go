@@ -77,8 +77,8 @@ func (e *Expectations) add(cluster client.ObjectKey, obj client.Object, x expect
 	e.pending[cluster][expectationKey{reflect.TypeOf(obj), client.ObjectKeyFromObject(obj)}] = x
 }
 
-// Forget drops what is remembered of a cluster that is gone, unless the cache lacks some of it still: another cluster of
-// the name must not be decided on without. The event that shows it brings the next call.
+// Forget drops what is remembered of a cluster that is gone, unless the cache lacks some of it still: another cluster
+// of the name must not be decided on without. The event that shows it brings the next call.
 func (e *Expectations) Forget(ctx context.Context, cluster client.ObjectKey) error {
 	unsettled, err := e.Unsettled(ctx, cluster)
 	if err != nil || unsettled != "" {
