@@ -17,7 +17,7 @@ func incarnation(c *state.Cluster, m state.Member) state.Incarnation {
 		Version:   versionFor(c, m),
 		Surge:     m.Surge() || dataMissing(c, m) && m.Learner && m.Slot >= c.Replicas(),
 	}
-	setSizes(c, &in)
+	setSizes(c, m, &in)
 	if c.Latch != nil {
 		in.Generation, in.Token, in.Size = c.Latch.Generation, c.Latch.Token, c.Latch.Size
 		if bootstrapped(c, m) {

@@ -162,7 +162,7 @@ func (w *walk) salvage(r *state.Recovery) {
 		w.salvageAgain(*s, "volume "+volume+" is gone")
 	case s == nil:
 		// Invariant: it mounts the volume of the survivor for reading, and writes to a volume that was made for it.
-		setSizes(c, &in)
+		setSizes(c, state.Member{}, &in)
 		w.propose(creation, Salvage{LossID: r.Loss.ID, Volume: volume, Size: in.VolumeSize}, v1alpha1.ReasonRecovering,
 			"no Pod of the lost cluster runs any more")
 	case s.Report != nil && s.Report.QuorumLossID == r.Loss.ID:

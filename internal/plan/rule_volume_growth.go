@@ -116,17 +116,23 @@ func quotaNeed(c *state.Cluster, m state.Member) need {
 	}
 }
 
-// setSizes makes a new incarnation's volume as large as the others', unless they are to shrink, and its quota theirs.
-// What the spec says is left to it.
-func setSizes(c *state.Cluster, in *state.Incarnation) {
+// setSizes makes a new incarnation's volume as large as the others', unless they are to shrink, and its quota theirs, or
+// what its own volume can hold. What the spec says is left to it.
+func setSizes(c *state.Cluster, m state.Member, in *state.Incarnation) {
 	if c.Ephemeral() {
 		return
 	}
-	mayShrink := shrinking(c) && fit(c) == dataFits
-	if wanted := presentSize(c); wanted != specSize(c) && !mayShrink {
-		in.VolumeSize = wanted
+	volume, quota := presentSize(c), quotaSize(c)
+	if shrinking(c) && fit(c) == dataFits {
+		volume = specSize(c)
 	}
-	if quota := quotaSize(c); quota != specSize(c) {
+	if m.Volume == nil {
+		quota = min(quota, volume)
+	}
+	if volume != specSize(c) {
+		in.VolumeSize = volume
+	}
+	if quota != specSize(c) {
 		in.QuotaSize = quota
 	}
 }

@@ -82,7 +82,7 @@ func TestTheVolumeOfANewMember(t *testing.T) {
 	}
 	for name, row := range map[string]struct {
 		cluster *statetest.Builder
-		size    int64
+		size    int64 // also that from which its quota follows
 	}{
 		"has the size of the spec":                                       {cluster: joining("8Gi")},
 		"also when that is less than the others have, and the data fits": {cluster: joining("4Gi")},
@@ -90,8 +90,12 @@ func TestTheVolumeOfANewMember(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			step, ok := plan.Next(row.cluster.Build()).Step.(plan.StartMembers)
-			if !ok || step.Members[0].Incarnation.VolumeSize != row.size {
-				t.Errorf("step is %+v, want the start of a member whose volume has %d bytes (0: as the spec says)", step, row.size)
+			if !ok {
+				t.Fatalf("step is %+v, want the start of a member", step)
+			}
+			if in := step.Members[0].Incarnation; in.VolumeSize != row.size || in.QuotaSize != row.size {
+				t.Errorf("its volume has %d bytes and its quota follows from %d, want %d for both (0: as the spec says)",
+					in.VolumeSize, in.QuotaSize, row.size)
 			}
 		})
 	}
