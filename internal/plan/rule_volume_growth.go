@@ -116,8 +116,8 @@ func quotaNeed(c *state.Cluster, m state.Member) need {
 	}
 }
 
-// setSizes makes a new incarnation's volume as large as the others', unless they are to shrink, and its quota theirs, or
-// what its own volume can hold. What the spec says is left to it.
+// setSizes makes a new incarnation's volume as large as the others', unless they are to shrink, and its quota theirs,
+// or what its own volume can hold. What the spec says is left to it.
 func setSizes(c *state.Cluster, m state.Member, in *state.Incarnation) {
 	if c.Ephemeral() {
 		return
