@@ -42,10 +42,11 @@ func shrinkNeed(c *state.Cluster, m state.Member) need {
 	}
 }
 
-// oversized tells that the spec asks for a smaller volume. With automatic growth it asks for volumes of at least
-// storage.size only.
+// oversized tells that the spec asks for a smaller volume than it did when this one got its size. One that became
+// larger by need, or by somebody else, such as an admission webhook, is not: its successor would be as large, and be
+// moved again. With automatic growth storage.size is what volumes begin with.
 func oversized(c *state.Cluster, v state.Volume) bool {
-	return !c.Ephemeral() && maxSize(c) == 0 && v.Usable() > specSize(c)
+	return !c.Ephemeral() && maxSize(c) == 0 && v.Usable() > specSize(c) && v.SizeInSpec > specSize(c)
 }
 
 // shrinking tells that volumes are larger than the spec asks for.
@@ -87,7 +88,15 @@ func shrunkLimit(c *state.Cluster) int64 {
 // tellShrinking tells why volumes stay larger than the spec asks for.
 func (w *walk) tellShrinking() {
 	c := w.c
-	if !shrinking(c) || growing(c) || fit(c) != dataTooLarge {
+	switch {
+	case growing(c) || maxSize(c) > 0:
+		return
+	case !shrinking(c) && presentSize(c) > specSize(c):
+		w.pend(v1alpha1.ReasonMovingMember, fmt.Sprintf("the volumes have %s and storage.size asks for %s: they stay, "+
+			"because it was not storage.size that made them so large, or nothing records that it was",
+			size(presentSize(c)), size(specSize(c))))
+		return
+	case !shrinking(c) || fit(c) != dataTooLarge:
 		return
 	}
 	w.pend(v1alpha1.ReasonMovingMember, fmt.Sprintf("the volumes have %s and storage.size asks for %s, where the "+

@@ -18,6 +18,14 @@ func TestMembersMoveToSmallerVolumes(t *testing.T) {
 	}
 	before := resumed(3, 1)
 	before.Incarnation.QuotaSize = 8 * gib
+	recorded := func(size int64) func(*state.Cluster) {
+		return func(c *state.Cluster) {
+			for _, m := range c.Members {
+				m.Volume.SizeInSpec = size
+			}
+		}
+	}
+	asIs := []string{"MovingMember: the volumes have 8Gi and storage.size asks for 4Gi: they stay, because it was not"}
 	stays := func(from string) []string {
 		return []string{"MovingMember: the volumes have 8Gi and storage.size asks for 4Gi, where the database could take " + from}
 	}
@@ -38,7 +46,13 @@ func TestMembersMoveToSmallerVolumes(t *testing.T) {
 		"nobody moves before every member has told how large its database is": {
 			cluster: three().NoPod(1), step: start(before),
 		},
-		"nobody moves from volumes that were grown by need": {cluster: three().MaxSize("16Gi")},
+		"nobody moves from volumes that may grow by need": {cluster: three().MaxSize("16Gi")},
+		"nobody moves from volumes that grew by need, or that a webhook had made so large, for ever": {
+			cluster: three().With(recorded(4 * gib)), pending: asIs,
+		},
+		"nobody moves because of an operator that is later than one that did not record the size": {
+			cluster: three().With(recorded(0)), pending: asIs,
+		},
 		"nobody moves from a volume that merely turned out larger than was asked for": {
 			cluster: statetest.Formed(3).Volumes("4Gi").Member(0, func(m *state.Member) { m.Volume.Capacity = 10 * gib }),
 		},

@@ -68,6 +68,7 @@ const (
 	AnnotationVersion             = "quorate.dev/version"
 	AnnotationPeerURL             = "quorate.dev/peer-url"
 	AnnotationStorageClass        = "quorate.dev/storage-class"
+	AnnotationStorageSize         = "quorate.dev/storage-size"
 	AnnotationVolumeName          = "quorate.dev/volume-name"
 	AnnotationNode                = "quorate.dev/node"
 	AnnotationStarted             = "quorate.dev/started"

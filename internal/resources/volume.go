@@ -49,12 +49,13 @@ func Volume(c *v1alpha1.EtcdCluster, i state.Incarnation) *corev1.PersistentVolu
 
 func volumeRecords(c *v1alpha1.EtcdCluster, i state.Incarnation) map[string]string {
 	records := map[string]string{
-		AnnotationGeneration: strconv.FormatInt(i.Generation, 10),
-		AnnotationToken:      i.Token,
-		AnnotationSize:       strconv.Itoa(i.Size),
-		AnnotationMemberID:   FormatID(i.MemberID),
-		AnnotationVersion:    i.Version,
-		AnnotationPeerURL:    i.PeerURL,
+		AnnotationGeneration:  strconv.FormatInt(i.Generation, 10),
+		AnnotationToken:       i.Token,
+		AnnotationSize:        strconv.Itoa(i.Size),
+		AnnotationMemberID:    FormatID(i.MemberID),
+		AnnotationVersion:     i.Version,
+		AnnotationPeerURL:     i.PeerURL,
+		AnnotationStorageSize: strconv.FormatInt(new(StorageSize(c)).Value(), 10),
 	}
 	if i.BootstrapList != "" {
 		records[AnnotationInitialCluster] = i.BootstrapList
@@ -99,6 +100,9 @@ func ParseVolume(cluster string, pvc *corev1.PersistentVolumeClaim) (state.Volum
 		Evidence:                 r.flag(AnnotationEvidence),
 		StorageClass:             r.values[AnnotationStorageClass],
 		ActualStorageClass:       ptr.Deref(pvc.Spec.StorageClassName, ""),
+	}
+	if r.values[AnnotationStorageSize] != "" {
+		v.SizeInSpec = r.positive(AnnotationStorageSize)
 	}
 	readSize(pvc, &v)
 	v.Growth.At = r.time(AnnotationGrownFull)

@@ -122,7 +122,7 @@ func TestGrowRecordsWhenAVolumeWasFull(t *testing.T) {
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	for _, full := range []bool{false, true} {
 		pvc := Volume(cluster(), bootstrapped(cluster(), 0, "3.6.16"))
-		Grow(pvc, resource.MustParse("16Gi"), full, now)
+		Grow(pvc, cluster(), resource.MustParse("16Gi"), full, now)
 		v, err := ParseVolume("demo", pvc)
 		if err != nil {
 			t.Fatal(err)
@@ -132,6 +132,28 @@ func TestGrowRecordsWhenAVolumeWasFull(t *testing.T) {
 				full, v.Request, v.Growth.At)
 		}
 	}
+}
+
+func TestTheSizeInTheSpecIsRecordedWithTheSizeOfAVolume(t *testing.T) {
+	c := cluster()
+	size := func(s string) { c.Spec.Storage.Size = new(resource.MustParse(s)) }
+	size("8Gi")
+	in := bootstrapped(c, 0, "3.6.16")
+	in.VolumeSize = 12 << 30 // that of the others
+	pvc := Volume(c, in)
+	recorded := func(when string, want int64) {
+		v, err := ParseVolume("demo", pvc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v.SizeInSpec != want {
+			t.Errorf("%s %d bytes are recorded as the size in the spec, want %d", when, v.SizeInSpec, want)
+		}
+	}
+	recorded("of a new volume", 8<<30)
+	size("16Gi")
+	Grow(pvc, c, resource.MustParse("20Gi"), false, time.Time{})
+	recorded("of one that grows by need", 16<<30)
 }
 
 func storage(size string) corev1.ResourceList {

@@ -36,6 +36,7 @@ func TestVolumeRoundTrip(t *testing.T) {
 		Name: VolumeName("demo", 1, i.MemberID), UID: "uid", ResourceVersion: "7", Owner: testUID, Slot: 1,
 		Generation: 1, Token: testToken, Size: 3, InitialCluster: i.BootstrapList, ClusterID: i.ClusterID,
 		MemberID: i.MemberID, Version: "3.6.16", PeerURL: i.PeerURL, Request: 8 << 30,
+		SizeInSpec: 8 << 30,
 	}
 	for name, tc := range map[string]struct {
 		change func(*corev1.PersistentVolumeClaim)
@@ -121,7 +122,8 @@ func TestAJoinedVolumeKeepsTheBootstrapItBelongsTo(t *testing.T) {
 	want := state.Volume{
 		Name: "demo-3-0000000000000abc", Slot: 3, Generation: 1, Token: testToken, Size: 3, ClusterID: 0xc1,
 		MemberID: 0xabc, Version: "3.6.16", PeerURL: PeerURL(cluster(), 3), StorageClass: "ssd", ActualStorageClass: "ssd",
-		Request: 8 << 30,
+		Request:    8 << 30,
+		SizeInSpec: 8 << 30,
 	}
 	if diff := cmp.Diff(want, v); diff != "" {
 		t.Errorf("the volume came back otherwise (-want +got):\n%s", diff)

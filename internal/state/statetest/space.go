@@ -14,7 +14,7 @@ func (b *Builder) Volumes(size string) *Builder {
 	for i := range b.c.Members {
 		m := &b.c.Members[i]
 		if m.Volume != nil {
-			m.Volume.Request, m.Volume.Capacity = q.Value(), q.Value()
+			m.Volume.Request, m.Volume.Capacity, m.Volume.SizeInSpec = q.Value(), q.Value(), q.Value()
 		}
 		if m.Pod != nil {
 			m.Pod.Quota = resources.QuotaBackendBytes(b.c.Object, q.Value())
