@@ -34,11 +34,9 @@ func (e *Executor) latch(ctx context.Context, w *writer, c *state.Cluster, step 
 	case plan.FormLatch:
 		return changeLatch(ctx, w, c, func(l *state.Latch) state.Latch { l.Formed = true; return *l })
 	case plan.RecordVersion:
-		return changeLatch(ctx, w, c, func(l *state.Latch) state.Latch {
-			l.Version = s.Version
-			logSince(l, state.Minor(s.Version))
-			return *l
-		})
+		return recordVersion(ctx, w, c, s.Version)
+	case plan.SwitchVersion:
+		return recordVersion(ctx, w, c, s.Version)
 	case plan.RecordSnapshots:
 		return changeLatch(ctx, w, c, func(l *state.Latch) state.Latch {
 			l.Snapshots, l.Saving = s.Members, false
@@ -46,6 +44,14 @@ func (e *Executor) latch(ctx context.Context, w *writer, c *state.Cluster, step 
 		})
 	}
 	return nil
+}
+
+func recordVersion(ctx context.Context, w *writer, c *state.Cluster, version string) error {
+	return changeLatch(ctx, w, c, func(l *state.Latch) state.Latch {
+		l.Version = version
+		logSince(l, state.Minor(version))
+		return *l
+	})
 }
 
 // logSince records that a member's log may come to hold entries of an earlier minor.

@@ -121,6 +121,9 @@ func (w *writer) apply(ctx context.Context, k kept) error {
 	if apierrors.IsNotFound(err) {
 		// The cache selects by label: an object of somebody else with this name does not show in it.
 		err = w.live.Get(ctx, key, seen)
+		if err == nil && w.cached(seen) {
+			return fmt.Errorf("%s is not in the cache yet: %w", describe(desired), errChanged)
+		}
 	}
 	switch {
 	case apierrors.IsNotFound(err):
@@ -136,6 +139,12 @@ func (w *writer) apply(ctx context.Context, k kept) error {
 		return w.mend(ctx, k)
 	}
 	return w.applyNow(ctx, desired)
+}
+
+// cached tells that the object is one that the cache holds once it is up to date: whoever found it missing there has
+// decided on an older cluster.
+func (w *writer) cached(o client.Object) bool {
+	return o.GetLabels()[resources.LabelCluster] == w.cluster.Name && metav1.IsControlledBy(o, w.cluster)
 }
 
 // mend patches what somebody changed.

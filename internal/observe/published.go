@@ -50,11 +50,9 @@ func (o *Observer) remember(c *state.Cluster, secrets secretsByName) {
 	}
 	for _, name := range state.CertificateNames() {
 		cert := c.TLS.Certificates[name]
-		if s := secrets.own(c, cert.Secret); cert.Exists && s != nil {
-			if cert.Issuer != "" {
-				pair := pki.Pair{Cert: s.Data[corev1.TLSCertKey], Key: s.Data[corev1.TLSPrivateKeyKey]}
-				o.published.keep(clusterKey(c), name, pair)
-			}
+		if s := secrets.own(c, cert.Secret); cert.Accepted() && s != nil {
+			pair := pki.Pair{Cert: s.Data[corev1.TLSCertKey], Key: s.Data[corev1.TLSPrivateKeyKey]}
+			o.published.keep(clusterKey(c), name, pair)
 			continue
 		}
 		last, known := o.LastPublished(c, name)

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/quorate/quorate/api/v1alpha1"
@@ -47,6 +48,15 @@ func TestALostCertificateIsRememberedWhileItIsGood(t *testing.T) {
 			before: func(_ *testing.T, kept *kubetest.TLS) []client.Object { return kept.Objects() },
 			now: func(t *testing.T, kept *kubetest.TLS) []client.Object {
 				return append(kept.Objects(kubetest.Without(peerCA), kubetest.Changing(peerTLS, garbage("tls.key"))), restored(t, kept))
+			}, want: true,
+		},
+		"one of a foreign authority is in its place": {
+			before: func(_ *testing.T, kept *kubetest.TLS) []client.Object { return kept.Objects() },
+			now: func(t *testing.T, kept *kubetest.TLS) []client.Object {
+				foreign := kubetest.NewTLS(t, kept.Cluster, statetest.Now).Certificates[state.PeerCertificate]
+				return append(kept.Objects(kubetest.Without(peerCA), kubetest.Changing(peerTLS, func(s *corev1.Secret) {
+					s.Data[corev1.TLSCertKey], s.Data[corev1.TLSPrivateKeyKey] = foreign.Cert, foreign.Key
+				})), restored(t, kept))
 			}, want: true,
 		},
 		"it is still there": {

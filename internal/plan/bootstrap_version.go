@@ -24,6 +24,18 @@ func bootstrapVersion(c *state.Cluster) string {
 	return ran
 }
 
+// recordBootstrapVersion keeps the latch's record of it. Nothing is started before it says the minor.
+func (w *walk) recordBootstrapVersion() {
+	switch v, recorded := bootstrapVersion(w.c), w.c.Latch.Version; {
+	case recorded == v:
+	case state.Minor(recorded) == state.Minor(v):
+		w.ensure(RecordVersion{Version: v})
+	default:
+		w.propose(creation, SwitchVersion{Version: v}, v1alpha1.ReasonBootstrapping,
+			fmt.Sprintf("members are launched with etcd %s instead of %s", v, recorded))
+	}
+}
+
 // versionThatRan is the latest one that a member may have run; empty while surely none ran.
 func versionThatRan(c *state.Cluster) string {
 	latest := ""
@@ -31,7 +43,11 @@ func versionThatRan(c *state.Cluster) string {
 		latest = c.Latch.Version
 	}
 	for _, m := range c.Members {
-		if v := presentVersion(m); !neverRan(c, m) && (latest == "" || Older(latest, v)) {
+		v := presentVersion(m)
+		if v == "" && c.Latch != nil {
+			v = c.Latch.Version
+		}
+		if !neverRan(c, m) && (latest == "" || Older(latest, v)) {
 			latest = v
 		}
 	}
@@ -53,7 +69,7 @@ func neverRan(c *state.Cluster, m state.Member) bool {
 	case m.Volume != nil:
 		return c.Latch != nil && state.Minor(m.Volume.Version) != state.Minor(c.Latch.Version)
 	default:
-		return true
+		return !m.Launched // else its Pod and volume are yet to be seen, or gone
 	}
 }
 

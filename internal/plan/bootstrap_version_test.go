@@ -39,18 +39,28 @@ func TestVersionEditsDuringABootstrap(t *testing.T) {
 		waiting = "Bootstrapping: waiting for a quorum of 3 members to start: "
 		held    = "Bootstrapping: members were launched with etcd 3.6.16, and "
 	)
-	record := func(version string) []plan.Step { return []plan.Step{plan.RecordVersion{Version: version}} }
-	unrecorded := []plan.Step{plan.RecordVersion{}}
+	turn := func(version string) plan.Step { return plan.SwitchVersion{Version: version} }
+	unrecorded := []plan.Step{plan.RecordVersion{}, plan.SwitchVersion{}}
 	scenarios{
 		"another minor is taken up at once before any member is launched": {
-			cluster: statetest.Bootstrap(3).Spec(wanting("3.7.3")), ensures: record("3.7.3"), blocked: []string{waiting},
+			cluster: statetest.Bootstrap(3).Spec(wanting("3.7.3")), step: turn("3.7.3"), blocked: []string{waiting},
+		},
+		"with which they are launched then": {
+			cluster: statetest.Bootstrap(3).Spec(wanting("3.7.3")).With(latched("3.7.3")), blocked: []string{waiting},
 			step: start(at(launchOf(3, 0), "3.7.3"), at(launchOf(3, 1), "3.7.3"), at(launchOf(3, 2), "3.7.3")),
 		},
 		"and while none of them can have run, because the image does not exist for example": {
-			cluster: unused(launched("3.5.35"), 0, 1, 2), ensures: record("3.5.35"), step: remake, blocked: []string{waiting},
+			cluster: unused(launched("3.5.35"), 0, 1, 2), step: turn("3.5.35"), blocked: []string{waiting},
+		},
+		"whose Pods are made anew then": {
+			cluster: unused(launched("3.5.35"), 0, 1, 2).With(latched("3.5.35")), step: remake, blocked: []string{waiting},
+		},
+		"not while a member that was launched is not to be seen: it may run": {
+			cluster: unused(launched("3.5.35"), 0, 1).NoPod(2).NoVolume(2), absent: unrecorded,
+			blocked: []string{held + "3.5.35", "Bootstrapping: demo-2 cannot start", waiting},
 		},
 		"Pods that were deleted for that are made anew at once, on volumes that are as unused as before": {
-			cluster: launched("3.5.35").NoPod(0, 1, 2).With(func(c *state.Cluster) { c.Latch.Version = "3.5.35" }),
+			cluster: launched("3.5.35").NoPod(0, 1, 2).With(latched("3.5.35")),
 			step: start(untouched(at(reused(0), "3.5.35")), untouched(at(reused(1), "3.5.35")),
 				untouched(at(reused(2), "3.5.35"))),
 			blocked: []string{waiting}, absent: unrecorded,
@@ -65,8 +75,8 @@ func TestVersionEditsDuringABootstrap(t *testing.T) {
 			blocked: []string{held + "3.5.35", waiting}, absent: unrecorded,
 		},
 		"when one runs the former minor after all, it is taken back": {
-			cluster: unused(launched("3.5.35"), 0, 1, 2).Run(0).With(func(c *state.Cluster) { c.Latch.Version = "3.5.35" }),
-			ensures: record(statetest.Version), blocked: []string{held + "3.5.35", waiting},
+			cluster: unused(launched("3.5.35"), 0, 1, 2).Run(0).With(latched("3.5.35")), step: turn(statetest.Version),
+			blocked: []string{held + "3.5.35", waiting},
 		},
 		"so would it that of one that crashed": {
 			cluster: unused(launched("3.5.35"), 0, 1, 2).Member(1, func(m *state.Member) {
@@ -85,7 +95,7 @@ func TestVersionEditsDuringABootstrap(t *testing.T) {
 			cluster: launched("3.7.3").Run(0, 1, 2), blocked: []string{held + "3.7.3", waiting}, absent: unrecorded,
 		},
 		"another release of the minor reaches members that do not run": {
-			cluster: launched("3.6.15").Run(0, 2).NoPod(1), ensures: record("3.6.15"), step: start(at(reused(1), "3.6.15")),
+			cluster: launched("3.6.15").Run(0, 2).NoPod(1), ensures: []plan.Step{plan.RecordVersion{Version: "3.6.15"}}, step: start(at(reused(1), "3.6.15")),
 			blocked: []string{waiting},
 		},
 		"once a quorum is seen it is recorded first, with the version that it has": {
@@ -93,6 +103,10 @@ func TestVersionEditsDuringABootstrap(t *testing.T) {
 			absent: unrecorded, blocked: []string{held + "3.5.35", waiting + "demo-2"},
 		},
 	}.run(t)
+}
+
+func latched(version string) func(*state.Cluster) {
+	return func(c *state.Cluster) { c.Latch.Version = version }
 }
 
 // untouched is the launch of an incarnation on a volume on which no etcd ever ran.

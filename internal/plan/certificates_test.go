@@ -56,7 +56,7 @@ func TestCertificate(t *testing.T) {
 		}
 	}
 	expired := func(a *state.Authority) { a.Signer.NotAfter = statetest.Now }
-	lost := "CertificateProblem: Secret demo-peer-tls is missing or damaged and nobody can issue the certificate: members that " +
+	lost := "CertificateProblem: Secret demo-peer-tls is missing, damaged or of a foreign CA, and nobody can issue the certificate: members that " +
 		"stop cannot start again before the peer CA is rotated, and it cannot be without an outage. Restore the Secret, or"
 	scenarios{
 		"that is missing is issued": {
@@ -119,7 +119,36 @@ func TestCertificate(t *testing.T) {
 				"the former one is worthless, because it has expired or its certificates are lost"),
 			blocked: []string{lost, "QuorumLost: no majority serves", "StartingMember: demo-0"},
 		},
+		"that is of a foreign authority is as good as none: the one that is remembered is published again": {
+			cluster: rotatingWithoutKey().With(foreign).With(remembered),
+			ensures: []plan.Step{publish(state.PeerCertificate,
+				"it was lost with the key of its CA: the last one is published again until the CA is rotated")},
+			blocked: []string{"RotatingCA: but demo-0 would not accept it", "RotatingCA: left: "},
+			pending: []string{"RotatingCA: waiting until all members trust"},
+		},
+		"that is of a foreign authority is as good as none: it is told": {
+			cluster: rotatingWithoutKey().With(foreign),
+			blocked: []string{lost, "RotatingCA: but demo-0 would not accept it", "RotatingCA: left: "},
+			pending: []string{"RotatingCA: waiting until all members trust"},
+		},
+		"that is of a foreign authority is as good as none: the next one signs when no majority serves": {
+			cluster: rotatingWithoutKey().With(foreign).Unlisted(),
+			step: set(state.PeerSide, plan.SwitchAuthority,
+				"the former one is worthless, because it has expired or its certificates are lost"),
+			blocked: []string{lost, "QuorumLost: no majority serves", "StartingMember: demo-0"},
+		},
 	}.run(t)
+}
+
+// rotatingWithoutKey is a cluster that lost the key of the CA of its peers, which is being rotated because of that.
+func rotatingWithoutKey() *statetest.Builder {
+	return formed(3)().LoseKey(state.PeerSide).BeginRotation(state.PeerSide, statetest.Fresh().CA("next")).PublishTrust()
+}
+
+func foreign(c *state.Cluster) {
+	cert := c.TLS.Certificates[state.PeerCertificate]
+	cert.Issuer = ""
+	c.TLS.Certificates[state.PeerCertificate] = cert
 }
 
 func remembered(c *state.Cluster) {

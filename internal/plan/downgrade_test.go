@@ -167,6 +167,15 @@ func TestLogsOfEtcd35AreSavedBeforeAnUpgradeTo37(t *testing.T) {
 			cluster: old().With(saved(0, 2)), step: plan.EnableDowngrade{Target: "3.5", Save: true},
 			blocked: []string{waits + "demo-1 has saved a snapshot"},
 		},
+		"a member that joined after others were upgraded has them taken back first": {
+			cluster: old().RunVersion("3.7.3", 2).With(saved(0, 2)), step: patched(old(), 2, "3.6.16"), blocked: []string{
+				waits + "demo-1 has saved a snapshot",
+				"Downgrading: members restart one at a time, because etcd 3.6.16 replaces 3.7.3; left: demo-2"},
+		},
+		"nothing is taken back once all have saved theirs": {
+			cluster: old().RunVersion("3.7.3", 2).With(saved(0, 1, 2)), step: patched(old(), 1, "3.7.3"),
+			blocked: []string{"Upgrading: members restart one at a time, because etcd 3.7.3 replaces 3.6.16; left: demo-0, demo-1"},
+		},
 		"a cluster that never ran 3.5 needs none": {
 			cluster: old().With(func(c *state.Cluster) { c.Latch.LogSince = "3.6" }), step: patched(old(), 2, "3.7.3"), blocked: all,
 		},

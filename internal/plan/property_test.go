@@ -49,7 +49,7 @@ func TestEveryDecisionIsSafe(t *testing.T) {
 
 var (
 	steps = []plan.Step{
-		plan.CreateLatch{}, plan.RestartBootstrap{}, plan.RestoreLatch{}, plan.StartMembers{}, plan.UpdateStart{},
+		plan.CreateLatch{}, plan.RestartBootstrap{}, plan.RestoreLatch{}, plan.SwitchVersion{}, plan.StartMembers{}, plan.UpdateStart{},
 		plan.DeletePod{},
 		plan.AddLearner{}, plan.Promote{}, plan.MoveLeader{}, plan.Retire{}, plan.Resume{}, plan.RemoveMember{},
 		plan.RecordRetired{}, plan.DeleteVolume{}, plan.PatchPod{}, plan.ResizePod{},

@@ -55,6 +55,10 @@ func TestMembersMoveToAnotherStorageClass(t *testing.T) {
 		"then the member with the highest slot leaves": {
 			cluster: four(), step: retire(four(), 2), blocked: []string{movesBecause(why, "demo-0, demo-1, demo-2")},
 		},
+		"one that does not run is started first, and nobody leaves meanwhile": {
+			cluster: four().NoPod(2), step: start(resumed(4, 2)),
+			blocked: []string{"MovingMember: left: demo-0, demo-1, demo-2"},
+		},
 		"a member that does not run is started on its old volume, and nobody is removed": {
 			cluster: slow(3).NoPod(1), step: start(resumed(3, 1)),
 			blocked: []string{"MovingMember: left: demo-0, demo-1, demo-2"},

@@ -15,7 +15,7 @@ func (w *world) observe() *state.Cluster {
 	tls.Certificates, tls.Trusts = maps.Clone(tls.Certificates), maps.Clone(tls.Trusts)
 	c.TLS, c.Members = &tls, nil
 	for name, cert := range tls.Certificates {
-		cert.Remembered = !cert.Exists && w.recalls(name)
+		cert.Remembered = !cert.Accepted() && w.recalls(name)
 		tls.Certificates[name] = cert
 	}
 	c.Leftovers.Pods, c.Leftovers.Volumes = slices.Clone(c.Leftovers.Pods), slices.Clone(c.Leftovers.Volumes)

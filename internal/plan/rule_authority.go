@@ -235,7 +235,7 @@ func (w *walk) worthless(side state.Side, a state.Authority) bool {
 	}
 	useless := func(name state.CertificateName) bool {
 		cert := w.c.TLS.Certificates[name]
-		return !w.canIssue(name) && !cert.Remembered && (!cert.Exists || !w.c.Now.Before(cert.NotAfter))
+		return !w.canIssue(name) && !cert.Remembered && (!cert.Accepted() || !w.c.Now.Before(cert.NotAfter))
 	}
 	return w.expired(a.Signer) || !w.c.Etcd.Serving && !w.c.Ephemeral() && slices.ContainsFunc(needed, useless)
 }

@@ -96,9 +96,7 @@ func latchOf(c *state.Cluster, o origin, version string) state.Latch {
 // form starts the members of the latch and watches them become quorate.
 func form(w *walk) {
 	c := w.c
-	if v := bootstrapVersion(c); c.Latch.Version != v {
-		w.ensure(RecordVersion{Version: v})
-	}
+	w.recordBootstrapVersion()
 	clearEarlierGenerations(w)
 	w.tellHeldEdit()
 	if formedNow(c) {

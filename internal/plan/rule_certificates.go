@@ -38,9 +38,10 @@ func (w *walk) certificate(name state.CertificateName) {
 	}
 	why := w.outOfDate(name, cert, a)
 	if needed := name == state.PeerCertificate || name == state.ServerCertificate; needed && w.lostForGood(name, cert) {
-		w.block(0, v1alpha1.ReasonCertificateProblem, fmt.Sprintf("Secret %s is missing or damaged and nobody can issue the "+
-			"certificate: members that stop cannot start again before the %s CA is rotated, and it cannot be without an "+
-			"outage. Restore the Secret, or delete all member Pods at once: they start again on their volumes with the new CA",
+		w.block(0, v1alpha1.ReasonCertificateProblem, fmt.Sprintf("Secret %s is missing, damaged or of a foreign CA, and "+
+			"nobody can issue the certificate: members that stop cannot start again before the %s CA is rotated, and it cannot "+
+			"be without an outage. Restore the Secret, or delete all member Pods at once: they start again on their volumes "+
+			"with the new CA",
 			cert.Secret, name.Side()))
 	}
 	switch {
@@ -75,17 +76,17 @@ func (w *walk) outOfDate(name state.CertificateName, cert state.Certificate, a s
 	switch {
 	case w.canIssue(name):
 		return why
-	case !cert.Exists && cert.Remembered:
+	case !cert.Accepted() && cert.Remembered:
 		return "it was lost with the key of its CA: the last one is published again until the CA is rotated"
 	default:
 		return "" // a rotation is under way; what is published is used until its end
 	}
 }
 
-// lostForGood tells that a certificate is not there and that nobody can bring it back.
+// lostForGood tells that there is no certificate that anybody accepts, and that nobody can bring it back.
 func (w *walk) lostForGood(name state.CertificateName, cert state.Certificate) bool {
 	told := cert.Source != nil && cert.Source.Problem != "" // what is wrong with its source
-	return !cert.Exists && !cert.Remembered && !w.canIssue(name) && !told
+	return !cert.Accepted() && !cert.Remembered && !w.canIssue(name) && !told
 }
 
 // canIssue tells that there is somebody who issues the certificate, by the authority that signs now.

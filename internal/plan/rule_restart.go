@@ -57,8 +57,10 @@ func (w *walk) mayStop(m state.Member, kind quorum.Kind, activity, why string) b
 		w.block(0, activity, fmt.Sprintf("%s is to be %s (%s), but ", m.Name, fates[kind], why)+fmt.Sprintf(format, args...))
 		return false
 	}
-	if problem := returnProblem(c, m); problem != "" && kind == quorum.Stop {
-		return wait("%s", problem)
+	if kind == quorum.Stop {
+		if problem := returnProblem(c, m); problem != "" {
+			return wait("%s", problem)
+		}
 	}
 	if len(c.Voters()) < c.Replicas() && !quotaReached(c) {
 		return wait("%d voters are wanted and there are %d", c.Replicas(), len(c.Voters()))

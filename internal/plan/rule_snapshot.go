@@ -32,6 +32,18 @@ func oldLogs(c *state.Cluster) string {
 	return ""
 }
 
+// backForSnapshots is the version of a member that is upgraded already. It goes back when another, which joined since
+// or of which nobody knows any more, has to save a snapshot: a downgrade to 3.5 needs all members at 3.6. They can,
+// because etcd's cluster version has not followed the upgrade (rule_version.go, refuseReturn).
+func backForSnapshots(c *state.Cluster, wanted string) (string, *refusal) {
+	name := oldLogs(c)
+	if name == "" || c.Etcd.ClusterVersion != forgotten || c.DowngradeTarget() != "" {
+		return wanted, nil
+	}
+	return runningVersion(c), &refusal{v1alpha1.ReasonUpgrading, fmt.Sprintf("the upgrade to %s is taken back until %s "+
+		"has saved a snapshot, which takes all members at etcd %s", wanted, name, forgotten)}
+}
+
 // forceSnapshots has all members save a snapshot, before an upgrade that needs it. It tells whether it is at that.
 func (w *walk) forceSnapshots() bool {
 	c := w.c

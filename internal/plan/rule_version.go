@@ -24,7 +24,7 @@ func target(c *state.Cluster, m state.Member) (string, *refusal) {
 	case !m.Pod.Running && !m.Probe.Answered:
 		return versionFor(c, m), nil
 	case state.Minor(wanted) == state.Minor(has):
-		return wanted, nil
+		return backForSnapshots(c, wanted)
 	}
 	refused := refuseUpgrade(c)
 	if Older(wanted, has) {

@@ -49,8 +49,11 @@ type (
 	}
 	// FormLatch records that a quorum of sealed members was seen: there is no bootstrap any more.
 	FormLatch struct{}
-	// RecordVersion keeps the latch's record of the chosen version up to date before the cluster has formed.
+	// RecordVersion keeps the latch's record of the chosen version up to date.
 	RecordVersion struct{ Version string }
+	// SwitchVersion records another minor in the latch before the cluster has formed. Invariant: no etcd of the former
+	// one has run on a member's data.
+	SwitchVersion struct{ Version string }
 	// Adopt makes the EtcdCluster the owner of a member's Pod that has none: its predecessor was deleted and left it.
 	Adopt struct {
 		Member string
@@ -210,12 +213,15 @@ func (s Seal) String() string                  { return "seal " + s.Member }
 func (s RecordPlacement) String() string       { return "record the placement of " + s.Volume }
 func (s FormLatch) String() string             { return "record that the cluster has formed" }
 func (s RecordVersion) String() string         { return "record the version " + s.Version }
-func (s Adopt) String() string                 { return "adopt Pod " + s.Member }
-func (s RequestCertificates) String() string   { return "keep the requests to cert-manager" }
-func (s PublishTrust) String() string          { return "publish what members trust" }
-func (s PruneTrust) String() string            { return "delete what no member trusts any more" }
-func (s RefreshCertificates) String() string   { return "bring renewed certificates to " + s.Member }
-func (s MarkVoter) String() string             { return "label " + s.Member + " as a voter" }
+func (s SwitchVersion) String() string {
+	return "record the version " + s.Version + ", of another minor"
+}
+func (s Adopt) String() string               { return "adopt Pod " + s.Member }
+func (s RequestCertificates) String() string { return "keep the requests to cert-manager" }
+func (s PublishTrust) String() string        { return "publish what members trust" }
+func (s PruneTrust) String() string          { return "delete what no member trusts any more" }
+func (s RefreshCertificates) String() string { return "bring renewed certificates to " + s.Member }
+func (s MarkVoter) String() string           { return "label " + s.Member + " as a voter" }
 
 func (s SetAuthority) String() string {
 	return fmt.Sprintf("%s the %s CA: %s", s.Change, s.Side, s.Why)
@@ -263,6 +269,7 @@ func (Seal) step()                  {}
 func (RecordPlacement) step()       {}
 func (FormLatch) step()             {}
 func (RecordVersion) step()         {}
+func (SwitchVersion) step()         {}
 func (Adopt) step()                 {}
 func (RequestCertificates) step()   {}
 func (SetAuthority) step()          {}
@@ -294,8 +301,8 @@ func Irreversible(s Step) bool {
 		return s.Change == SwitchAuthority || s.Change == FinishRotation || s.Change == ReplaceAuthority
 	case BeginRecovery, Salvage, SwitchCluster:
 		return true
-	case CreateLatch, RestartBootstrap, RestoreLatch, RemoveMember, DeleteVolume, DeletePod, RecordRetired, DisarmAlarm,
-		Defragment, Compact, PatchPod, EnableDowngrade, CancelDowngrade:
+	case CreateLatch, RestartBootstrap, RestoreLatch, SwitchVersion, RemoveMember, DeleteVolume, DeletePod, RecordRetired,
+		DisarmAlarm, Defragment, Compact, PatchPod, EnableDowngrade, CancelDowngrade:
 		return true
 	default:
 		return false

@@ -32,7 +32,9 @@ func (w *world) undoRefused() bool {
 				return true
 			}
 		}
-	case asked("set spec.version to a later release"), asked("minors cannot be skipped"):
+	case asked("set spec.version to a release of 3.7"):
+		w.editVersion("3.7.3")
+	case asked("set spec.version to a later release"), asked("set spec.version to a release of 3.6"):
 		w.editVersion("3.6.16") // between any two of the others
 	case asked("Lower the requests of podTemplate.spec.resources"):
 		w.editSpec("less cpu", func(s *v1alpha1.EtcdClusterSpec) {

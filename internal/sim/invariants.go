@@ -169,6 +169,7 @@ func (w *world) checkBootstrap() {
 	for _, claim := range view[*corev1.PersistentVolumeClaim](w.store) {
 		if claim.Annotations[resources.AnnotationRetired] == "" && w.formed == 0 {
 			w.log("a latch is created beside volume %s", claim.Name)
+			w.keep(claim)
 		}
 	}
 }

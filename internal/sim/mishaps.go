@@ -165,6 +165,14 @@ func (w *world) disown(owner types.UID) {
 	}
 }
 
+// keep notes that data that the user had deleted goes on being used: the garbage collector came too late, because an
+// operator that did not know of the deletion had just written another owner.
+func (w *world) keep(claim *corev1.PersistentVolumeClaim) {
+	if v, err := resources.ParseVolume(clusterName, claim); err == nil {
+		delete(w.discarded, v.ClusterID)
+	}
+}
+
 // discard notes that the user has all data deleted.
 func (w *world) discard() {
 	for _, id := range w.etcd.Clusters() {

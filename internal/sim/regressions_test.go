@@ -21,6 +21,11 @@ func TestSchedulesThatFailedOnce(t *testing.T) {
 		{12404, "an eviction while nothing protected the Pods: somebody had deleted the budget of a paused cluster"},
 		{4979274541312937638, "a cluster that had gone half the way back to 3.5 was brought to 3.7 on logs that it cannot read"},
 		{10736680793995903593, "a cluster was decided on that its predecessor of the same name had changed unseen"},
+		{4779786626381422996, "members stayed cut off: the key of a CA was lost, and then a foreign certificate published"},
+		{7781263, "an upgrade that had lost its latch on the way waited for ever for a snapshot"},
+		{21555617, "an operator that had seen no budget yet lowered the one that there was"},
+		{26335151, "members were launched with another minor, because those that were launched before were not seen yet"},
+		{35113300, "the member to be moved had no Pod, and the plan panicked"},
 		{14707, "evictions on a budget that did not know yet of a Pod that somebody had deleted"},
 	} {
 		t.Run(fmt.Sprintf("%d: %s", r.seed, r.was), func(t *testing.T) {

@@ -113,12 +113,15 @@ type Certificate struct {
 	Bundle string
 	// Since is when clients could first load its CAs and a certificate of its issuer; zero when that is not recorded.
 	Since time.Time
-	// Remembered tells of a certificate that is missing or damaged that the operator has the last one in its memory, and
-	// that it is still good.
+	// Remembered tells of a certificate that is not Accepted that the operator has the last one that was in its memory,
+	// and that it is still good.
 	Remembered bool
 	// Source is where it comes from, unless the operator issues it.
 	Source *CertificateSource
 }
+
+// Accepted tells that a CA of the cluster has signed the certificate: nobody accepts another.
+func (c Certificate) Accepted() bool { return c.Exists && c.Issuer != "" }
 
 // CertificateSource is the Secret of somebody else from which a certificate is taken.
 type CertificateSource struct {
