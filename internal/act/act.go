@@ -49,7 +49,7 @@ func (e *Executor) Do(ctx context.Context, c *state.Cluster, step plan.Step) err
 	w := &writer{Client: e.Client, live: e.Live, expect: e.Expect, observer: e.Observer, cluster: c.Object}
 	switch s := step.(type) {
 	case plan.CreateLatch, plan.RestoreLatch, plan.RestartBootstrap, plan.FormLatch, plan.RecordVersion,
-		plan.SwitchVersion, plan.RecordSnapshots:
+		plan.SwitchVersion, plan.RecordSnapshots, plan.TrimLaunched:
 		return e.latch(ctx, w, c, step)
 	case plan.AddLearner, plan.Promote, plan.MoveLeader, plan.RemoveMember, plan.EnableDowngrade,
 		plan.CancelDowngrade:

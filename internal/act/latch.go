@@ -3,6 +3,7 @@ package act
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -37,6 +38,11 @@ func (e *Executor) latch(ctx context.Context, w *writer, c *state.Cluster, step 
 		return recordVersion(ctx, w, c, s.Version)
 	case plan.SwitchVersion:
 		return recordVersion(ctx, w, c, s.Version)
+	case plan.TrimLaunched:
+		return changeLatch(ctx, w, c, func(l *state.Latch) state.Latch {
+			l.Launched = without(l.Launched, s.Removed)
+			return *l
+		})
 	case plan.RecordSnapshots:
 		return changeLatch(ctx, w, c, func(l *state.Latch) state.Latch {
 			l.Snapshots, l.Saving = s.Members, false
@@ -44,6 +50,10 @@ func (e *Executor) latch(ctx context.Context, w *writer, c *state.Cluster, step 
 		})
 	}
 	return nil
+}
+
+func without(ids, others []uint64) []uint64 {
+	return slices.DeleteFunc(slices.Clone(ids), func(id uint64) bool { return slices.Contains(others, id) })
 }
 
 func recordVersion(ctx context.Context, w *writer, c *state.Cluster, version string) error {

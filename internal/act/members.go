@@ -74,7 +74,7 @@ func withdrawLaunched(ctx context.Context, w *writer, latch *state.Latch, ids []
 	if len(ids) == 0 {
 		return nil
 	}
-	latch.Launched = slices.DeleteFunc(latch.Launched, func(id uint64) bool { return slices.Contains(ids, id) })
+	latch.Launched = without(latch.Launched, ids)
 	return w.update(ctx, resources.Latch(w.cluster, *latch))
 }
 

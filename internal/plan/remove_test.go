@@ -186,6 +186,29 @@ func TestRemovalIsRefusedOrWithdrawn(t *testing.T) {
 	}.run(t)
 }
 
+// Were a member that was removed still counted among those that were launched, a majority would seem lost that is not.
+func TestRemovedMembersAreForgottenAsLaunched(t *testing.T) {
+	launched := func(ids ...uint64) func(*state.Cluster) {
+		return func(c *state.Cluster) { c.Latch.Launched = append(c.Latch.Launched, ids...) }
+	}
+	forgotten := []plan.Step{plan.TrimLaunched{}}
+	scenarios{
+		"once etcd lists them no more": {
+			cluster: statetest.Formed(3).With(launched(0xf3, 0xf4)),
+			ensures: []plan.Step{plan.TrimLaunched{Removed: []uint64{0xf3, 0xf4}}},
+		},
+		"not while the list cannot be read": {
+			cluster: statetest.Formed(3).With(launched(0xf3)).Unlisted(), absent: forgotten,
+			blocked: []string{"QuorumLost: no majority serves", "StartingMember: demo-0"},
+		},
+		"not those that etcd lists, whatever became of their Pods and volumes": {
+			cluster: statetest.Formed(3).NoPod(1).NoVolume(1), absent: forgotten,
+			step:    gone(statetest.Formed(3), 1, "its volume is gone"),
+			blocked: []string{replaced("demo-1", "its volume is gone")},
+		},
+	}.run(t)
+}
+
 func TestCleanUp(t *testing.T) {
 	leftover := func() *statetest.Builder { return statetest.Formed(3).LeftoverVolume(3, true) }
 	scenarios{

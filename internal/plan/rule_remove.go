@@ -17,6 +17,7 @@ func finishRemoval(w *walk) {
 	if !c.Etcd.Listed {
 		return
 	}
+	w.trimLaunched()
 	var unretired []string
 	for _, v := range c.Leftovers.Volumes {
 		if v.Foreign() {
@@ -42,6 +43,20 @@ func finishRemoval(w *walk) {
 		}
 		w.block(membership, v1alpha1.ReasonScalingDown, "waiting until Pod "+p.Name+" of a removed member has ended"+
 			removedPodHint(c, p))
+	}
+}
+
+// trimLaunched keeps the record of launched members to those that etcd lists: were others counted, a majority would
+// seem lost that is not. Invariant: the list was read after the record, and a member is listed before it is recorded.
+func (w *walk) trimLaunched() {
+	if !w.c.Formed() {
+		return
+	}
+	removed := slices.DeleteFunc(slices.Clone(w.c.Latch.Launched), func(id uint64) bool {
+		return w.c.MemberByID(id) != nil
+	})
+	if len(removed) > 0 {
+		w.ensure(TrimLaunched{Removed: removed})
 	}
 }
 

@@ -49,6 +49,8 @@ type (
 	}
 	// FormLatch records that a quorum of sealed members was seen: there is no bootstrap any more.
 	FormLatch struct{}
+	// TrimLaunched takes removed members off the latch's record of those that were launched.
+	TrimLaunched struct{ Removed []uint64 }
 	// RecordVersion keeps the latch's record of the chosen version up to date.
 	RecordVersion struct{ Version string }
 	// SwitchVersion records another minor in the latch before the cluster has formed. Invariant: no etcd of the former
@@ -212,6 +214,7 @@ func (s ApplyOwners) String() string           { return "keep the ownership of v
 func (s Seal) String() string                  { return "seal " + s.Member }
 func (s RecordPlacement) String() string       { return "record the placement of " + s.Volume }
 func (s FormLatch) String() string             { return "record that the cluster has formed" }
+func (s TrimLaunched) String() string          { return "forget the members that were removed" }
 func (s RecordVersion) String() string         { return "record the version " + s.Version }
 func (s SwitchVersion) String() string {
 	return "record the version " + s.Version + ", of another minor"
@@ -268,6 +271,7 @@ func (ApplyOwners) step()           {}
 func (Seal) step()                  {}
 func (RecordPlacement) step()       {}
 func (FormLatch) step()             {}
+func (TrimLaunched) step()          {}
 func (RecordVersion) step()         {}
 func (SwitchVersion) step()         {}
 func (Adopt) step()                 {}

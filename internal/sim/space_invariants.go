@@ -91,8 +91,8 @@ func (w *world) outgrown(pod *corev1.Pod) bool {
 	}
 	smallest := int64(0)
 	for _, claim := range view[*corev1.PersistentVolumeClaim](w.store) {
-		has := claim.Status.Capacity.Storage().Value()
-		if claim.Annotations[resources.AnnotationRetired] == "" && has > 0 && (smallest == 0 || has < smallest) {
+		v, err := resources.ParseVolume(clusterName, claim)
+		if has := v.Capacity; err == nil && !v.Retired && !v.Foreign() && has > 0 && (smallest == 0 || has < smallest) {
 			smallest = has
 		}
 	}
