@@ -114,6 +114,10 @@ func TestHibernationWaits(t *testing.T) {
 			cluster: formed().Unreachable(0, 1, 2).Unlisted(),
 			blocked: []string{"Hibernating: etcd's member list cannot be read"}, absent: []plan.Step{budget(0)},
 		},
+		"for the list, while those that are ready are a majority if one of the others is a learner": {
+			cluster: statetest.Formed(4).Spec(hibernated).NoPod(2, 3).Unreachable(0, 1).Unlisted(),
+			blocked: []string{"Hibernating: etcd's member list cannot be read"}, absent: []plan.Step{budget(0)},
+		},
 		"for a person, when a claim is being deleted: it goes with its last Pod, so nobody is stopped": {
 			cluster: formed().Member(1, func(m *state.Member) { m.Volume.Terminating = true }),
 			blocked: []string{"Hibernating: demo-1: its volume claim"}, ensures: []plan.Step{budget(2)},

@@ -39,15 +39,19 @@ func hibernate(w *walk) {
 	w.end()
 }
 
-// majorityReady tells that the kubelets find a majority ready, so that only we cannot reach it.
+// majorityReady tells that the kubelets find what may be a majority ready, so that only we cannot reach it. While
+// etcd's list cannot be read, one of an even number may be a learner.
 func majorityReady(c *state.Cluster) bool {
-	ready := 0
+	ready, voters := 0, len(c.Voters())
+	if !c.Etcd.Listed && voters%2 == 0 {
+		voters--
+	}
 	for _, m := range c.Voters() {
 		if m.Pod != nil && m.Pod.Ready && !m.Pod.Terminating {
 			ready++
 		}
 	}
-	return ready > 0 && ready >= quorum.Majority(len(c.Voters()))
+	return ready > 0 && ready >= quorum.Majority(voters)
 }
 
 // stopAll stops one member after the other, and waits for the end of their Pods.
