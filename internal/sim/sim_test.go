@@ -88,7 +88,7 @@ func create(w *world, replicas int32, ephemeral bool) {
 		obj.Spec.Storage.Ephemeral = &v1alpha1.EphemeralStorage{}
 	}
 	must(w.store.create(obj))
-	w.user = &user{world: w}
+	w.user = &user{world: w, lost: w.user != nil && w.user.lost && w.formed != 0}
 	w.log("the user creates a cluster of %d, ephemeral %t, TLS %t", replicas, ephemeral, w.speaksTLS())
 }
 

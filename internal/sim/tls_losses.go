@@ -18,7 +18,7 @@ func (w *world) noteLoss() {
 		s, exists := get[*corev1.Secret](w.store, namespace, resources.AuthorityName(clusterName, side))
 		if exists {
 			if a, err := resources.ParseAuthority(s); err == nil {
-				w.noteStandstill(side, a.Signer.Key)
+				w.noteStandstill(side, s, a.Signer.Key)
 				w.noteSilence(side, a.Signer.Key)
 				continue
 			}
@@ -31,7 +31,7 @@ func (w *world) noteLoss() {
 }
 
 // noteStandstill: no majority serves, and without a certificate that nobody can issue none will.
-func (w *world) noteStandstill(side state.Side, key bool) {
+func (w *world) noteStandstill(side state.Side, authority *corev1.Secret, key bool) {
 	if key || w.formed == 0 || w.truth().quorate {
 		return
 	}
@@ -41,7 +41,7 @@ func (w *world) noteStandstill(side state.Side, key bool) {
 		}
 		s, exists := get[*corev1.Secret](w.store, namespace, resources.CertificateSecretName(clusterName, name))
 		if exists {
-			if _, _, _, err := resources.CertificateIn(s); err == nil {
+			if _, _, _, err := resources.CertificateIn(s); err == nil && resources.IssuerID(authority, s) != "" {
 				continue
 			}
 		}
