@@ -58,7 +58,7 @@ func recordLaunched(ctx context.Context, w *writer, c *state.Cluster, ids []uint
 		return &latch, nil
 	}
 	latch.Launched = slices.DeleteFunc(slices.Clone(latch.Launched), func(id uint64) bool {
-		return c.MemberByID(id) == nil
+		return !c.Remembered(id)
 	})
 	latch.Launched = append(latch.Launched, ids...)
 	cm := resources.Latch(w.cluster, latch)

@@ -22,6 +22,8 @@ func record(ctx context.Context, w *writer, step plan.Step) error {
 		})
 	case plan.RecordVolumeVersion:
 		return changeVolume(ctx, w, s.Volume, func(v *corev1.PersistentVolumeClaim) { resources.RecordVersion(v, s.Version) })
+	case plan.RecordSizeInSpec:
+		return changeVolume(ctx, w, s.Volume, func(v *corev1.PersistentVolumeClaim) { resources.RecordSizeInSpec(v, s.Size) })
 	case plan.Adopt:
 		return adopt(ctx, w, s)
 	case plan.MarkVoter:

@@ -72,7 +72,7 @@ func salvage(ctx context.Context, w *writer, c *state.Cluster, s plan.Salvage) e
 	}
 	if r.Volume == nil {
 		member := resources.RecoveredMember(w.cluster, *r)
-		member.VolumeSize = s.Size
+		member.VolumeSize, member.SizeInSpec = s.Size, s.SizeInSpec
 		volume := resources.Volume(w.cluster, member)
 		if err := w.create(ctx, volume); err != nil && !apierrors.IsAlreadyExists(err) {
 			return err

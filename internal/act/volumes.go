@@ -68,7 +68,10 @@ func (e *Executor) resizeVolumes(ctx context.Context, w *writer, s plan.ResizeVo
 	for _, claim := range s.Claims {
 		pvc := &corev1.PersistentVolumeClaim{}
 		pvc.Namespace, pvc.Name = w.cluster.Namespace, claim.Name
-		err := w.change(ctx, pvc, claim.UID, func() { resources.Grow(pvc, w.cluster, size, s.Full, now) })
+		err := w.change(ctx, pvc, claim.UID, func() {
+			resources.Grow(pvc, size, s.Full, now)
+			resources.RecordSizeInSpec(pvc, s.SizeInSpec)
+		})
 		if apierrors.IsForbidden(err) || apierrors.IsInvalid(err) {
 			refused = append(refused, growthRefused(s, claim, err))
 		} else {

@@ -60,7 +60,7 @@ var (
 	moves   = []plan.Step{plan.RecordSurge{}}
 	ensures = []plan.Step{
 		plan.ApplyServices{}, plan.ApplyDisruptionBudget{}, plan.ApplyOwners{}, plan.Seal{}, plan.RecordPlacement{},
-		plan.FormLatch{}, plan.RecordVersion{}, plan.TrimLaunched{}, plan.MarkVoter{}, plan.ApplyNetworkPolicy{},
+		plan.FormLatch{}, plan.RecordVersion{}, plan.TrimLaunched{}, plan.RecordSizeInSpec{}, plan.MarkVoter{}, plan.ApplyNetworkPolicy{},
 		plan.ApplyPodMetadata{}, plan.RecordVolumeVersion{}, plan.RecordSnapshots{},
 	}
 )

@@ -201,6 +201,17 @@ func TestRemovedMembersAreForgottenAsLaunched(t *testing.T) {
 			cluster: statetest.Formed(3).With(launched(0xf3)).Unlisted(), absent: forgotten,
 			blocked: []string{"QuorumLost: no majority serves", "StartingMember: demo-0"},
 		},
+		"not one that etcd lists at another peer URL": {
+			cluster: statetest.Formed(3).With(func(c *state.Cluster) {
+				c.Etcd.Foreign = []state.ForeignMember{{ID: c.Members[2].ID, PeerURLs: []string{"http://10.0.0.9:2380"}}}
+				c.Members = c.Members[:2]
+			}), absent: forgotten, blocked: []string{"UnmanagedMember: 10.0.0.9", "ScalingUp: 3 voters"},
+		},
+		"not while its volume is not retired: it would be taken for a member's once the list cannot be read": {
+			cluster: statetest.Formed(3).Leftover(3, false).With(launched(0xf3)), absent: forgotten,
+			step:    plan.RecordRetired{Volumes: []string{"demo-3-00000000000000f3"}},
+			blocked: []string{"ScalingDown: Pod demo-3"},
+		},
 		"not those that etcd lists, whatever became of their Pods and volumes": {
 			cluster: statetest.Formed(3).NoPod(1).NoVolume(1), absent: forgotten,
 			step:    gone(statetest.Formed(3), 1, "its volume is gone"),

@@ -163,8 +163,9 @@ func (w *walk) salvage(r *state.Recovery) {
 	case s == nil:
 		// Invariant: it mounts the volume of the survivor for reading, and writes to a volume that was made for it.
 		setSizes(c, state.Member{}, &in)
-		w.propose(creation, Salvage{LossID: r.Loss.ID, Volume: volume, Size: in.VolumeSize}, v1alpha1.ReasonRecovering,
-			"no Pod of the lost cluster runs any more")
+		w.propose(creation, Salvage{
+			LossID: r.Loss.ID, Volume: volume, Size: in.VolumeSize, SizeInSpec: in.SizeInSpec,
+		}, v1alpha1.ReasonRecovering, "no Pod of the lost cluster runs any more")
 	case s.Report != nil && s.Report.QuorumLossID == r.Loss.ID:
 		w.propose(creation, RecordSalvaged{Volume: volume, ClusterID: in.ClusterID}, v1alpha1.ReasonRecovering,
 			fmt.Sprintf("%d keys at revision %d were salvaged and read back", s.Report.Digest.Keys, s.Report.Digest.Revision))

@@ -47,14 +47,13 @@ func finishRemoval(w *walk) {
 }
 
 // trimLaunched keeps the record of launched members to those that etcd lists: were others counted, a majority would
-// seem lost that is not. Invariant: the list was read after the record, and a member is listed before it is recorded.
+// seem lost that is not. Invariant: the list was read after the record, a member is listed before it is recorded, and
+// nothing of those that are forgotten could be taken for a member's once the list cannot be read any more.
 func (w *walk) trimLaunched() {
 	if !w.c.Formed() {
 		return
 	}
-	removed := slices.DeleteFunc(slices.Clone(w.c.Latch.Launched), func(id uint64) bool {
-		return w.c.MemberByID(id) != nil
-	})
+	removed := slices.DeleteFunc(slices.Clone(w.c.Latch.Launched), w.c.Remembered)
 	if len(removed) > 0 {
 		w.ensure(TrimLaunched{Removed: removed})
 	}

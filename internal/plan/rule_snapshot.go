@@ -40,7 +40,11 @@ func backForSnapshots(c *state.Cluster, wanted string) (string, *refusal) {
 	if name == "" || c.Etcd.ClusterVersion != forgotten || c.DowngradeTarget() != "" {
 		return wanted, nil
 	}
-	return runningVersion(c), &refusal{v1alpha1.ReasonUpgrading, fmt.Sprintf("the upgrade to %s is taken back until %s "+
+	back := runningVersion(c)
+	if state.Minor(back) != forgotten {
+		back = wanted
+	}
+	return back, &refusal{v1alpha1.ReasonUpgrading, fmt.Sprintf("the upgrade to %s is taken back until %s "+
 		"has saved a snapshot, which takes all members at etcd %s", wanted, name, forgotten)}
 }
 

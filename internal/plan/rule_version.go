@@ -210,7 +210,10 @@ func (w *walk) correctVersion() {
 		case later != state.Minor(wanted):
 			w.block(0, v1alpha1.ReasonVersionRefused, fmt.Sprintf("version %s is refused: the data of %s is of a later minor, "+
 				"and etcd %s does not start on it: set spec.version to a release of %s", wanted, m.Name, p.Version, later))
-		case m.Volume != nil && nextMinor(m.Volume.Version) == later:
+		case m.Volume == nil:
+			w.block(0, v1alpha1.ReasonMemberUnhealthy, fmt.Sprintf("the data of %s is of a later minor, and etcd %s does not "+
+				"start on it: to have it replaced, run %s", m.Name, p.Version, askCommand(w.c, m)))
+		case nextMinor(m.Volume.Version) == later:
 			w.ensure(RecordVolumeVersion{Volume: m.Volume.Name, Version: wanted})
 		}
 	}

@@ -28,6 +28,7 @@ func volumeGrowth(w *walk) {
 	if due := w.automaticGrowth(size); due.to > size {
 		step = ResizeVolumes{Size: due.to, Full: due.full, Why: due.why}
 	}
+	step.SizeInSpec = largestInSpec(c)
 	for _, v := range livingVolumes(c) {
 		// Kubernetes changes the request of bound claims only, and takes it back only above what the volume has.
 		asks := v.Request < step.Size || v.Request > step.Size && v.Capacity < step.Size
@@ -37,6 +38,8 @@ func volumeGrowth(w *walk) {
 	}
 	if len(step.Claims) > 0 {
 		w.ensure(step)
+	} else {
+		w.recordSizeInSpec()
 	}
 	w.tellGrowth()
 	w.tellShrinking()
@@ -131,6 +134,7 @@ func setSizes(c *state.Cluster, m state.Member, in *state.Incarnation) {
 	}
 	if volume != specSize(c) {
 		in.VolumeSize = volume
+		in.SizeInSpec = largestInSpec(c)
 	}
 	if quota != specSize(c) {
 		in.QuotaSize = quota

@@ -42,11 +42,31 @@ func shrinkNeed(c *state.Cluster, m state.Member) need {
 	}
 }
 
-// oversized tells that the spec asks for a smaller volume than it did when this one got its size. One that became
-// larger by need, or by somebody else, such as an admission webhook, is not: its successor would be as large, and be
-// moved again. With automatic growth storage.size is what volumes begin with.
+// oversized tells that the spec asks for a smaller volume than it once did of this one. One that became larger by need,
+// or by somebody else, such as an admission webhook, is not: its successor would be as large, and be moved again. With
+// automatic growth storage.size is what volumes begin with.
 func oversized(c *state.Cluster, v state.Volume) bool {
 	return !c.Ephemeral() && maxSize(c) == 0 && v.Usable() > specSize(c) && v.SizeInSpec > specSize(c)
+}
+
+// largestInSpec is what a volume records that is made as large as the others: the spec's size, or what one of them
+// records.
+func largestInSpec(c *state.Cluster) int64 {
+	largest := specSize(c)
+	for _, v := range livingVolumes(c) {
+		largest = max(largest, v.SizeInSpec)
+	}
+	return largest
+}
+
+// recordSizeInSpec records a larger size in the spec also where the volumes have it already, and on volumes of a former
+// release.
+func (w *walk) recordSizeInSpec() {
+	for _, v := range livingVolumes(w.c) {
+		if v.SizeInSpec < specSize(w.c) {
+			w.ensure(RecordSizeInSpec{Volume: v.Name, Size: specSize(w.c)})
+		}
+	}
 }
 
 // shrinking tells that volumes are larger than the spec asks for.
@@ -71,13 +91,23 @@ func fit(c *state.Cluster) fitting {
 	for _, m := range c.Members {
 		switch {
 		case !m.Probe.Answered:
-		case percent(m.Probe.DBSize, shrunkLimit(c)) >= percentage:
+		case percent(comes(c, m), shrunkLimit(c)) >= percentage:
 			return dataTooLarge
 		default:
 			verdict = dataFits
 		}
 	}
 	return verdict
+}
+
+// comes is what the member's database brings to a smaller volume, in bytes: its file, of which a new member gets a
+// copy. Of one that has moved only its data counts: a file that it wrote from the log can be larger than those of the
+// others, and be defragmented (found by the simulation: members moved to and fro for ever).
+func comes(c *state.Cluster, m state.Member) int64 {
+	if m.Volume != nil && !oversized(c, *m.Volume) {
+		return m.Probe.DBSizeInUse
+	}
+	return m.Probe.DBSize
 }
 
 // shrunkLimit is what the database file may take on a volume of the size in the spec, in bytes.

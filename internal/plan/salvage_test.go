@@ -26,12 +26,12 @@ func TestTheDataFitsOnTheNewVolume(t *testing.T) {
 	}
 	scenarios{
 		"which is as large as that of the survivor has become": {
-			cluster: fenced(), step: plan.Salvage{LossID: loss.ID, Volume: r.Volume.Name, Size: 40 * gib},
+			cluster: fenced(), step: plan.Salvage{LossID: loss.ID, Volume: r.Volume.Name, Size: 40 * gib, SizeInSpec: 8 * gib},
 		},
 		"and expanded when it is not": {
 			cluster: fenced().Salvaged().Recovery(small),
 			ensures: []plan.Step{plan.ResizeVolumes{
-				Size: 40 * gib, Why: "all volumes are to have the same size",
+				Size: 40 * gib, SizeInSpec: 8 * gib, Why: "all volumes are to have the same size",
 				Claims: []plan.Claim{{Name: r.Volume.Name, UID: r.Volume.UID, Request: 8 * gib}},
 			}},
 			blocked: []string{"Recovering: has salvaged the data: no space left on device"},

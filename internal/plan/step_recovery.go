@@ -35,8 +35,9 @@ type (
 	Salvage struct {
 		LossID string
 		Volume string
-		// Size of the volume in bytes; 0 stands for what the spec says.
-		Size int64
+		// Size of the volume, and what it records as state.Volume.SizeInSpec, in bytes; 0 stands for what the spec says.
+		Size       int64
+		SizeInSpec int64
 	}
 	// RecordSalvaged records on the new cluster's volume that it holds the data: it must never be started empty.
 	RecordSalvaged struct {

@@ -11,12 +11,18 @@ type (
 	// ResizeVolumes makes claims ask for another size; an ensure. It destroys nothing: Kubernetes grows a volume or
 	// leaves it as it is, and lets a claim ask for less only as long as its volume is smaller still.
 	ResizeVolumes struct {
-		// Size in bytes.
-		Size   int64
-		Claims []Claim
+		// Size in bytes, and what they record as state.Volume.SizeInSpec.
+		Size       int64
+		SizeInSpec int64
+		Claims     []Claim
 		// Full tells that a member found its volume full.
 		Full bool
 		Why  string
+	}
+	// RecordSizeInSpec writes into a volume's record the size in the spec, in bytes, that it was to have; an ensure.
+	RecordSizeInSpec struct {
+		Volume string
+		Size   int64
 	}
 	// Defragment rewrites a member's database without its unused space, in the background: the member does not answer
 	// meanwhile, but goes on in raft.
@@ -52,6 +58,9 @@ func (s Compact) String() string {
 	return fmt.Sprintf("compact etcd's history, all but the latest %d revisions", s.Keep)
 }
 
-func (ResizeVolumes) step() {}
-func (Defragment) step()    {}
-func (Compact) step()       {}
+func (s RecordSizeInSpec) String() string { return "record the size in the spec on " + s.Volume }
+
+func (ResizeVolumes) step()    {}
+func (RecordSizeInSpec) step() {}
+func (Defragment) step()       {}
+func (Compact) step()          {}

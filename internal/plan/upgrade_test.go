@@ -158,15 +158,21 @@ func TestAnUpgradeIsRecordedOnceItIsCompleted(t *testing.T) {
 }
 
 func TestAMemberThatWasTakenBackTooFarStartsAgain(t *testing.T) {
+	tooOld := func(m *state.Member) {
+		m.Pod.LastExit.Message = `{"level":"panic","msg":"invalid downgrade; server version is lower than determined..."}`
+	}
 	b := func() *statetest.Builder {
-		return statetest.Formed(1).Replicas(1).Crash(0).Unlisted().Spec(version("3.7.3")).Member(0, func(m *state.Member) {
-			m.Pod.LastExit.Message = `{"level":"panic","msg":"invalid downgrade; server version is lower than determined..."}`
-		})
+		return statetest.Formed(1).Replicas(1).Crash(0).Unlisted().Spec(version("3.7.3")).Member(0, tooOld)
 	}
 	scenarios{
 		"because its etcd says that its data is of the wanted minor": {
 			cluster: b(), ensures: []plan.Step{plan.RecordVolumeVersion{Volume: volume(b(), 0), Version: "3.7.3"}},
 			blocked: []string{"QuorumLost: no majority", "StartingMember: demo-0"},
+		},
+		"not with its data in its Pod: a person is told how to have it replaced": {
+			cluster: statetest.Ephemeral(3).RunVersion("3.7.3", 0, 1).ClusterVersion("3.7").Spec(version("3.7.3")).Crash(2).
+				Member(2, tooOld), absent: []plan.Step{plan.RecordVolumeVersion{}},
+			blocked: []string{"StartingMember: demo-2", "MemberUnhealthy: the data of demo-2 is of a later minor"},
 		},
 		"once a person wants that minor again, and is told so until then": {
 			cluster: b().Spec(version("3.6.16")), absent: []plan.Step{plan.RecordVolumeVersion{}},

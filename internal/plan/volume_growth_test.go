@@ -5,9 +5,11 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/utils/ptr"
 
 	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/plan"
+	"github.com/quorate/quorate/internal/resources"
 	"github.com/quorate/quorate/internal/state"
 	"github.com/quorate/quorate/internal/state/statetest"
 )
@@ -26,7 +28,12 @@ func sizeOf(size string) func(*v1alpha1.EtcdClusterSpec) {
 
 // resize is the resize of the volumes of these slots.
 func resize(b *statetest.Builder, to int64, why string, slots ...int) plan.Step {
-	s := plan.ResizeVolumes{Size: to, Why: why}
+	s := plan.ResizeVolumes{Size: to, SizeInSpec: ptr.To(resources.StorageSize(b.Build().Object)).Value(), Why: why}
+	for _, m := range b.Build().Members {
+		if m.Volume != nil {
+			s.SizeInSpec = max(s.SizeInSpec, m.Volume.SizeInSpec)
+		}
+	}
 	for _, slot := range slots {
 		v := b.Build().Members[slot].Volume
 		s.Claims = append(s.Claims, plan.Claim{Name: v.Name, UID: v.UID, Request: v.Request})

@@ -50,7 +50,7 @@ func livingVolumes(c *state.Cluster) []state.Volume {
 func quotaSize(c *state.Cluster) int64 {
 	smallest := int64(0)
 	for _, m := range c.Members {
-		if m.Volume == nil || m.Volume.Request == 0 {
+		if m.Volume == nil || m.Volume.Request == 0 || m.Volume.Foreign() {
 			continue
 		}
 		if usable := m.Volume.Usable(); smallest == 0 || usable < smallest {

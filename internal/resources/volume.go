@@ -55,7 +55,7 @@ func volumeRecords(c *v1alpha1.EtcdCluster, i state.Incarnation) map[string]stri
 		AnnotationMemberID:    FormatID(i.MemberID),
 		AnnotationVersion:     i.Version,
 		AnnotationPeerURL:     i.PeerURL,
-		AnnotationStorageSize: strconv.FormatInt(new(StorageSize(c)).Value(), 10),
+		AnnotationStorageSize: strconv.FormatInt(sizeInSpec(c, i), 10),
 	}
 	if i.BootstrapList != "" {
 		records[AnnotationInitialCluster] = i.BootstrapList

@@ -28,16 +28,25 @@ func Bytes(c *v1alpha1.EtcdCluster, n int64) resource.Quantity {
 	return *resource.NewQuantity(n, resource.BinarySI)
 }
 
-// Grow makes the claim ask for another size, and records which one the spec has then. A full volume is recorded with
-// the time, because the end of a container that tells of it is remembered by Kubernetes for longer than it is true.
-func Grow(
-	pvc *corev1.PersistentVolumeClaim, c *v1alpha1.EtcdCluster, size resource.Quantity, full bool, now time.Time,
-) {
+func sizeInSpec(c *v1alpha1.EtcdCluster, i state.Incarnation) int64 {
+	if i.SizeInSpec != 0 {
+		return i.SizeInSpec
+	}
+	return new(StorageSize(c)).Value()
+}
+
+// RecordSizeInSpec records the size in the spec, in bytes, that a volume was to have.
+func RecordSizeInSpec(pvc *corev1.PersistentVolumeClaim, size int64) {
+	setAnnotation(pvc, AnnotationStorageSize, strconv.FormatInt(size, 10))
+}
+
+// Grow makes the claim ask for another size. A full volume is recorded with the time, because the end of a container
+// that tells of it is remembered by Kubernetes for longer than it is true.
+func Grow(pvc *corev1.PersistentVolumeClaim, size resource.Quantity, full bool, now time.Time) {
 	if pvc.Spec.Resources.Requests == nil {
 		pvc.Spec.Resources.Requests = corev1.ResourceList{}
 	}
 	pvc.Spec.Resources.Requests[corev1.ResourceStorage] = size
-	setAnnotation(pvc, AnnotationStorageSize, strconv.FormatInt(new(StorageSize(c)).Value(), 10))
 	if full {
 		setAnnotation(pvc, AnnotationGrownFull, now.UTC().Format(time.RFC3339))
 	}

@@ -122,7 +122,7 @@ func TestGrowRecordsWhenAVolumeWasFull(t *testing.T) {
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	for _, full := range []bool{false, true} {
 		pvc := Volume(cluster(), bootstrapped(cluster(), 0, "3.6.16"))
-		Grow(pvc, cluster(), resource.MustParse("16Gi"), full, now)
+		Grow(pvc, resource.MustParse("16Gi"), full, now)
 		v, err := ParseVolume("demo", pvc)
 		if err != nil {
 			t.Fatal(err)
@@ -134,14 +134,11 @@ func TestGrowRecordsWhenAVolumeWasFull(t *testing.T) {
 	}
 }
 
-func TestTheSizeInTheSpecIsRecordedWithTheSizeOfAVolume(t *testing.T) {
+func TestTheSizeInTheSpecIsRecordedOnAVolume(t *testing.T) {
 	c := cluster()
-	size := func(s string) { c.Spec.Storage.Size = new(resource.MustParse(s)) }
-	size("8Gi")
+	c.Spec.Storage.Size = new(resource.MustParse("8Gi"))
 	in := bootstrapped(c, 0, "3.6.16")
-	in.VolumeSize = 12 << 30 // that of the others
-	pvc := Volume(c, in)
-	recorded := func(when string, want int64) {
+	recorded := func(when string, pvc *corev1.PersistentVolumeClaim, want int64) {
 		v, err := ParseVolume("demo", pvc)
 		if err != nil {
 			t.Fatal(err)
@@ -150,10 +147,12 @@ func TestTheSizeInTheSpecIsRecordedWithTheSizeOfAVolume(t *testing.T) {
 			t.Errorf("%s %d bytes are recorded as the size in the spec, want %d", when, v.SizeInSpec, want)
 		}
 	}
-	recorded("of a new volume", 8<<30)
-	size("16Gi")
-	Grow(pvc, c, resource.MustParse("20Gi"), false, time.Time{})
-	recorded("of one that grows by need", 16<<30)
+	pvc := Volume(c, in)
+	recorded("of a new volume", pvc, 8<<30)
+	RecordSizeInSpec(pvc, 16<<30)
+	recorded("of one for which more was asked since", pvc, 16<<30)
+	in.VolumeSize, in.SizeInSpec = 20<<30, 12<<30
+	recorded("of one that is made as large as the others", Volume(c, in), 12<<30)
 }
 
 func storage(size string) corev1.ResourceList {

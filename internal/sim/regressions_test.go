@@ -26,6 +26,9 @@ func TestSchedulesThatFailedOnce(t *testing.T) {
 		{21555617, "an operator that had seen no budget yet lowered the one that there was"},
 		{26335151, "members were launched with another minor, because those that were launched before were not seen yet"},
 		{35113300, "the member to be moved had no Pod, and the plan panicked"},
+		{89000140, "the only member restarted for ever for a quota that followed from a claim that was left alone"},
+		{102000043, "members moved to smaller volumes and back for ever, because a file written from the log is larger"},
+		{571395, "a cluster was put to sleep while a learner was in flight and the list could not be read"},
 		{14707, "evictions on a budget that did not know yet of a Pod that somebody had deleted"},
 	} {
 		t.Run(fmt.Sprintf("%d: %s", r.seed, r.was), func(t *testing.T) {

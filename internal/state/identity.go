@@ -81,6 +81,8 @@ type Incarnation struct {
 	// default quota of its database follows, both in bytes; 0 stands for what the spec says.
 	VolumeSize int64
 	QuotaSize  int64
+	// SizeInSpec is what the claim records as Volume.SizeInSpec, in bytes; 0 stands for what the spec says.
+	SizeInSpec int64
 }
 
 // Start is how a Pod starts its etcd.

@@ -260,8 +260,9 @@ type Volume struct {
 	// it has a volume.
 	Request  int64
 	Capacity int64
-	// SizeInSpec is storage.size in bytes, as it was when the claim was made or last asked for another size. What the
-	// claim asks for may be more: by need, because of an admission webhook, or of a person. 0 when it is not recorded.
+	// SizeInSpec is the largest storage.size that this volume, or one that it was made as large as, was to have; in bytes.
+	// What the volume has may be more: by need, because of an admission webhook, or of a person. 0 when it is not
+	// recorded yet.
 	SizeInSpec int64
 	// Growth is how Kubernetes expands the volume.
 	Growth Growth

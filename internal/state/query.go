@@ -40,6 +40,15 @@ func (c *Cluster) MemberByID(id uint64) *Member {
 	return nil
 }
 
+// Remembered tells that etcd lists a member of this ID, also one with another peer URL than it should have, or that
+// there is a Pod of it, or a volume that is not retired.
+func (c *Cluster) Remembered(id uint64) bool {
+	return c.MemberByID(id) != nil ||
+		slices.ContainsFunc(c.Etcd.Foreign, func(m ForeignMember) bool { return m.ID == id }) ||
+		slices.ContainsFunc(c.Leftovers.Pods, func(p Pod) bool { return p.MemberID == id }) ||
+		slices.ContainsFunc(c.Leftovers.Volumes, func(v Volume) bool { return v.MemberID == id && !v.Retired })
+}
+
 // LeaderName is the name of the member that leads; empty when there is none.
 func (c *Cluster) LeaderName() string {
 	if m := c.MemberByID(c.Etcd.Leader); m != nil && c.Etcd.Leader != 0 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/resources"
@@ -201,7 +202,7 @@ func (b *Builder) volume(m state.Member) *state.Volume {
 		Name: resources.VolumeName(Name, m.Slot, m.ID), UID: types.UID("uid-volume-" + resources.FormatID(m.ID)),
 		ResourceVersion: "1", Slot: m.Slot, Generation: 1, Token: Token, Size: b.size(), MemberID: m.ID,
 		ClusterID: b.c.Etcd.ClusterID, Version: Version, PeerURL: resources.PeerURL(b.c.Object, m.Slot),
-		PersistentVolume: "pv-" + resources.FormatID(m.ID),
+		PersistentVolume: "pv-" + resources.FormatID(m.ID), SizeInSpec: ptr.To(resources.StorageSize(b.c.Object)).Value(),
 	}
 	if b.c.Latch != nil {
 		v.Generation = b.c.Latch.Generation
