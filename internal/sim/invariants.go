@@ -169,7 +169,6 @@ func (w *world) checkBootstrap() {
 	for _, claim := range view[*corev1.PersistentVolumeClaim](w.store) {
 		if claim.Annotations[resources.AnnotationRetired] == "" && w.formed == 0 {
 			w.log("a latch is created beside volume %s", claim.Name)
-			w.keep(claim)
 		}
 	}
 }
@@ -196,9 +195,10 @@ func (w *world) check() {
 			w.fail("the latch cannot be read: %v", err)
 			continue
 		}
-		if w.discarded[latch.ClusterID] {
+		if w.discarded[latch.ClusterID] && !w.spared(cm) {
 			continue
 		}
+		delete(w.discarded, latch.ClusterID)
 		w.checkOneBootstrap(cm.UID, latch)
 		if latch.Formed && w.formed == 0 {
 			w.formed = latch.ClusterID

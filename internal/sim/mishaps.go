@@ -2,10 +2,12 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/quorate/quorate/internal/etcd"
 	"github.com/quorate/quorate/internal/resources"
@@ -165,12 +167,15 @@ func (w *world) disown(owner types.UID) {
 	}
 }
 
-// keep notes that data that the user had deleted goes on being used: the garbage collector came too late, because an
-// operator that did not know of the deletion had just written another owner.
-func (w *world) keep(claim *corev1.PersistentVolumeClaim) {
-	if v, err := resources.ParseVolume(clusterName, claim); err == nil {
-		delete(w.discarded, v.ClusterID)
+// spared tells that latch and volumes that the user had deleted stay and go on being used: before the garbage collector
+// came, an operator that did not know of the deletion had given them another owner, or none.
+func (w *world) spared(latch *corev1.ConfigMap) bool {
+	stays := func(obj client.Object) bool {
+		return obj.GetDeletionTimestamp() == nil && !slices.ContainsFunc(obj.GetOwnerReferences(),
+			func(owner metav1.OwnerReference) bool { return w.cluster() == nil || owner.UID != w.cluster().UID })
 	}
+	return stays(latch) && !slices.ContainsFunc(view[*corev1.PersistentVolumeClaim](w.store),
+		func(claim *corev1.PersistentVolumeClaim) bool { return !stays(claim) })
 }
 
 // discard notes that the user has all data deleted.
