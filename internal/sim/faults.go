@@ -65,8 +65,11 @@ func (w *world) faultAt(op *operator, call string) (outcome etcd.Outcome, refusa
 			w.kube.evictOne(f.evicted)
 		case f.other:
 			w.log("meanwhile the other operator reconciles")
+			before := w.authorities()
 			w.operators[1-w.indexOf(op)].cache.sync()
 			w.reconcile(1 - w.indexOf(op))
+			// A Pod that the first one is about to create loads what was to be trusted before.
+			w.interrupted = w.interrupted || w.authorities() != before
 		case f.crash && !f.after:
 			panic(crash{})
 		case f.crash:

@@ -52,7 +52,16 @@ func (w *world) checkCertificates() {
 		}
 		refused = append(refused, w.userVerdicts(a)...)
 	}
+	defer w.noteExpiry(members)
 	w.judgeRefusals(slices.DeleteFunc(refused, func(r refusal) bool { return r.v.problem == "" }))
+}
+
+// noteExpiry: a certificate of a member that expired while no operator ran locks everybody out, also users to whom nothing
+// is promised.
+func (w *world) noteExpiry(members []running) {
+	for _, m := range members {
+		w.interrupted = w.interrupted || w.missed(w.verifier.judge(m.c.clientTrust, m.c.serverLeaf(), w.now).expired)
+	}
 }
 
 // hurried tells that no operator ran so late in the life of the client CA that its successor became due within the
@@ -184,6 +193,17 @@ func (w *world) wantedTrust(c *v1alpha1.EtcdCluster) string {
 		return ""
 	}
 	return resources.WantedTrust(c, peer, client)
+}
+
+// authorities tells the versions of both CA Secrets.
+func (w *world) authorities() [2]string {
+	var versions [2]string
+	for i, side := range []state.Side{state.PeerSide, state.ClientSide} {
+		if s, exists := get[*corev1.Secret](w.store, namespace, resources.AuthorityName(clusterName, side)); exists {
+			versions[i] = s.ResourceVersion
+		}
+	}
+	return versions
 }
 
 // unsettled tells what of the certificates is not as it shall be in the end; empty when all is.
