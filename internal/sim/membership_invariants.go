@@ -75,11 +75,11 @@ func (w *world) checkOneLearner(t truth) {
 }
 
 // checkRetiring: before a member is removed, its volume or Pod records it, so that whoever comes next knows what a
-// removal without an answer may have done.
+// removal without an answer may have done. What goes with a deleted EtcdCluster belongs to nobody any more.
 func (w *world) checkRetiring(id uint64) {
 	recorded, found := false, false
 	look := func(obj client.Object) {
-		if obj.GetAnnotations()[resources.AnnotationMemberID] == resources.FormatID(id) {
+		if w.stays(obj) && obj.GetAnnotations()[resources.AnnotationMemberID] == resources.FormatID(id) {
 			found = true
 			recorded = recorded || obj.GetAnnotations()[resources.AnnotationRetiring] != ""
 		}

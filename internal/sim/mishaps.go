@@ -170,12 +170,15 @@ func (w *world) disown(owner types.UID) {
 // spared tells that latch and volumes that the user had deleted stay and go on being used: before the garbage collector
 // came, an operator that did not know of the deletion had given them another owner, or none.
 func (w *world) spared(latch *corev1.ConfigMap) bool {
-	stays := func(obj client.Object) bool {
-		return obj.GetDeletionTimestamp() == nil && !slices.ContainsFunc(obj.GetOwnerReferences(),
-			func(owner metav1.OwnerReference) bool { return w.cluster() == nil || owner.UID != w.cluster().UID })
-	}
-	return stays(latch) && !slices.ContainsFunc(view[*corev1.PersistentVolumeClaim](w.store),
-		func(claim *corev1.PersistentVolumeClaim) bool { return !stays(claim) })
+	return w.stays(latch) && !slices.ContainsFunc(view[*corev1.PersistentVolumeClaim](w.store),
+		func(claim *corev1.PersistentVolumeClaim) bool { return !w.stays(claim) })
+}
+
+// stays tells that an object is not being deleted, nor about to be collected as garbage.
+func (w *world) stays(obj client.Object) bool {
+	c := w.cluster()
+	return obj.GetDeletionTimestamp() == nil && !slices.ContainsFunc(obj.GetOwnerReferences(),
+		func(owner metav1.OwnerReference) bool { return c == nil || owner.UID != c.UID })
 }
 
 // discard notes that the user has all data deleted.

@@ -56,8 +56,8 @@ func (w *world) checkCertificates() {
 	w.judgeRefusals(slices.DeleteFunc(refused, func(r refusal) bool { return r.v.problem == "" }))
 }
 
-// noteExpiry: a certificate of a member that expired while no operator ran locks everybody out, also users to whom nothing
-// is promised.
+// noteExpiry: a certificate of a member that expired while no operator ran locks everybody out, also users to whom
+// nothing is promised.
 func (w *world) noteExpiry(members []running) {
 	for _, m := range members {
 		w.interrupted = w.interrupted || w.missed(w.verifier.judge(m.c.clientTrust, m.c.serverLeaf(), w.now).expired)
