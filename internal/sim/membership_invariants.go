@@ -79,7 +79,7 @@ func (w *world) checkOneLearner(t truth) {
 func (w *world) checkRetiring(id uint64) {
 	recorded, found := false, false
 	look := func(obj client.Object) {
-		if w.stays(obj) && obj.GetAnnotations()[resources.AnnotationMemberID] == resources.FormatID(id) {
+		if !w.ownerless(obj) && obj.GetAnnotations()[resources.AnnotationMemberID] == resources.FormatID(id) {
 			found = true
 			recorded = recorded || obj.GetAnnotations()[resources.AnnotationRetiring] != ""
 		}

@@ -174,10 +174,15 @@ func (w *world) spared(latch *corev1.ConfigMap) bool {
 		func(claim *corev1.PersistentVolumeClaim) bool { return !w.stays(claim) })
 }
 
-// stays tells that an object is not being deleted, nor about to be collected as garbage.
+// stays tells that an object is not being deleted, nor about to be.
 func (w *world) stays(obj client.Object) bool {
+	return obj.GetDeletionTimestamp() == nil && !w.ownerless(obj)
+}
+
+// ownerless tells that an object's owner is gone, so that the garbage collector is about to delete it.
+func (w *world) ownerless(obj client.Object) bool {
 	c := w.cluster()
-	return obj.GetDeletionTimestamp() == nil && !slices.ContainsFunc(obj.GetOwnerReferences(),
+	return slices.ContainsFunc(obj.GetOwnerReferences(),
 		func(owner metav1.OwnerReference) bool { return c == nil || owner.UID != c.UID })
 }
 
