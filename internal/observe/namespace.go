@@ -12,8 +12,8 @@ import (
 	"github.com/quorate/quorate/internal/state"
 )
 
-// readNamespace finds out whether the namespace is being deleted, live, because namespaces are not watched. Kubernetes
-// deletes the Pods in it first, so that at rest there is no need to ask.
+// readNamespace finds out whether the namespace is being deleted, live, because namespaces are not watched. Of a cluster
+// at rest something goes before it matters, so that there is no need to ask.
 func (o *Observer) readNamespace(ctx context.Context, c *state.Cluster) error {
 	if !incomplete(c) {
 		return nil
@@ -30,10 +30,10 @@ func (o *Observer) readNamespace(ctx context.Context, c *state.Cluster) error {
 	return nil
 }
 
-// incomplete tells that something of the cluster is missing or being deleted.
+// incomplete tells that something of the cluster is missing, being deleted, or does not answer.
 func incomplete(c *state.Cluster) bool {
-	return c.Latch == nil || c.PeerService == nil || c.Disruption == nil || len(c.Members) == 0 ||
+	return c.Latch == nil || c.PeerService == nil || c.Disruption == nil || !c.TLS.Usable() || len(c.Members) == 0 ||
 		slices.ContainsFunc(c.Members, func(m state.Member) bool {
-			return m.Pod == nil || m.Pod.Terminating || m.Volume != nil && m.Volume.Terminating
+			return m.Pod == nil || m.Pod.Terminating || m.Volume != nil && m.Volume.Terminating || !m.Probe.Answered
 		})
 }

@@ -25,7 +25,7 @@ func (r *counting) Get(ctx context.Context, key client.ObjectKey, obj client.Obj
 	return r.Reader.Get(ctx, key, obj, opts...)
 }
 
-func TestWhetherTheNamespaceIsBeingDeletedIsAskedWhenSomethingIsMissing(t *testing.T) {
+func TestWhetherTheNamespaceIsBeingDeletedIsAskedWhenSomethingIsWrong(t *testing.T) {
 	complete := func() *statetest.Builder {
 		return statetest.Formed(3).Budget(2).With(func(c *state.Cluster) { c.PeerService = &state.PeerService{} })
 	}
@@ -34,7 +34,8 @@ func TestWhetherTheNamespaceIsBeingDeletedIsAskedWhenSomethingIsMissing(t *testi
 		asked   bool
 	}{
 		"nobody asks at rest":          {complete(), false},
-		"nor for a member that is ill": {complete().Crash(1), false},
+		"a member does not answer":     {complete().Crash(1), true},
+		"a certificate is gone":        {complete().TLS().LoseCertificates(state.PeerCertificate), true},
 		"a Pod is being deleted":       {complete().Terminate(1), true},
 		"a Pod is gone":                {complete().NoPod(1), true},
 		"a claim is being deleted":     {complete().Member(1, func(m *state.Member) { m.Volume.Terminating = true }), true},
