@@ -12,8 +12,8 @@ import (
 	"github.com/quorate/quorate/internal/state"
 )
 
-// readNamespace finds out whether the namespace is being deleted, live, because namespaces are not watched. Of a cluster
-// at rest something goes before it matters, so that there is no need to ask.
+// readNamespace finds out whether the namespace is being deleted, live, because namespaces are not watched. Of a
+// cluster at rest something goes before it matters, so that there is no need to ask.
 func (o *Observer) readNamespace(ctx context.Context, c *state.Cluster) error {
 	if !incomplete(c) {
 		return nil

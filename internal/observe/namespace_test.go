@@ -33,16 +33,16 @@ func TestWhetherTheNamespaceIsBeingDeletedIsAskedWhenSomethingIsWrong(t *testing
 		cluster *statetest.Builder
 		asked   bool
 	}{
-		"nobody asks at rest":          {complete(), false},
-		"a member does not answer":     {complete().Crash(1), true},
-		"a certificate is gone":        {complete().TLS().LoseCertificates(state.PeerCertificate), true},
-		"a Pod is being deleted":       {complete().Terminate(1), true},
-		"a Pod is gone":                {complete().NoPod(1), true},
-		"a claim is being deleted":     {complete().Member(1, func(m *state.Member) { m.Volume.Terminating = true }), true},
-		"the peer Service is gone":     {complete().With(func(c *state.Cluster) { c.PeerService = nil }), true},
-		"the budget is gone":           {complete().With(func(c *state.Cluster) { c.Disruption = nil }), true},
-		"the latch is gone":            {complete().LatchLost(), true},
-		"a new cluster":                {statetest.Fresh(), true},
+		"nobody asks at rest":      {complete(), false},
+		"a member does not answer": {complete().Crash(1), true},
+		"a certificate is gone":    {complete().TLS().LoseCertificates(state.PeerCertificate), true},
+		"a Pod is being deleted":   {complete().Terminate(1), true},
+		"a Pod is gone":            {complete().NoPod(1), true},
+		"a claim is being deleted": {complete().Member(1, func(m *state.Member) { m.Volume.Terminating = true }), true},
+		"the peer Service is gone": {complete().With(func(c *state.Cluster) { c.PeerService = nil }), true},
+		"the budget is gone":       {complete().With(func(c *state.Cluster) { c.Disruption = nil }), true},
+		"the latch is gone":        {complete().LatchLost(), true},
+		"a new cluster":            {statetest.Fresh(), true},
 	} {
 		for _, deleting := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
