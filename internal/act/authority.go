@@ -34,8 +34,7 @@ func setAuthority(ctx context.Context, w *writer, c *state.Cluster, s plan.SetAu
 	var now resources.Authority
 	switch s.Change {
 	case plan.CreateAuthority:
-		now.Signer, err = newAuthority(ctx, w, c, s.Side)
-		now.Rotation = resources.CARotation(w.cluster)
+		now, err = created(ctx, w, c, s.Side)
 	case plan.ReplaceAuthority:
 		now, err = replaced(ctx, w, c, s.Side)
 	case plan.RestoreAuthority:
@@ -52,6 +51,28 @@ func setAuthority(ctx context.Context, w *writer, c *state.Cluster, s plan.SetAu
 		return fmt.Errorf("the %s CA: %w", s.Side, err)
 	}
 	return w.putSecret(ctx, seen, desired)
+}
+
+// created is the first authority. Invariant: no certificate of another one is published, or whoever was shown it would
+// be cut off.
+func created(ctx context.Context, w *writer, c *state.Cluster, side state.Side) (resources.Authority, error) {
+	for _, name := range state.CertificateNames() {
+		if name.Side() != side {
+			continue
+		}
+		published, err := w.ownSecret(ctx, resources.CertificateSecretName(w.cluster.Name, name))
+		if err != nil {
+			return resources.Authority{}, err
+		}
+		if published == nil {
+			continue
+		}
+		if _, _, _, err := resources.CertificateIn(published); err == nil {
+			return resources.Authority{}, fmt.Errorf("the Secret %s is there by now: %w", published.Name, errChanged)
+		}
+	}
+	signer, err := newAuthority(ctx, w, c, side)
+	return resources.Authority{Signer: signer, Rotation: resources.CARotation(w.cluster)}, err
 }
 
 // replaced is an authority from scratch. Invariant: a recovery is under way, whose rule has seen that no Pod is left

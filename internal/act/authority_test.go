@@ -21,6 +21,11 @@ import (
 
 const peerCA = "demo-peer-ca"
 
+// unpublished takes all certificates away.
+func unpublished() func(client.Object) client.Object {
+	return kubetest.Without("demo-peer-tls", "demo-server-tls", "demo-client-tls", "demo-operator-tls")
+}
+
 func change(side state.Side, what plan.AuthorityChange) plan.SetAuthority {
 	return plan.SetAuthority{Side: side, Change: what, Why: "the test wants it"}
 }
@@ -31,7 +36,7 @@ func TestTheFirstAuthorityIsMade(t *testing.T) {
 			c.Spec.TLS.CALifetime, c.Spec.TLS.CARotation = &metav1.Duration{Duration: time.Hour}, new("2026")
 		}), now)
 		name := resources.AuthorityName("demo", side)
-		w := newWorld(t, kept, kubetest.Without(peerCA, "demo-client-ca"))
+		w := newWorld(t, kept, kubetest.Without(peerCA, "demo-client-ca"), unpublished())
 		if err := w.do(w.observe(), change(side, plan.CreateAuthority)); err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +60,7 @@ func TestTheAuthorityOfASourceIsTakenWithoutAKey(t *testing.T) {
 	for _, mode := range []v1alpha1.TLSMode{v1alpha1.TLSCertManager, v1alpha1.TLSSecrets} {
 		for _, side := range []state.Side{state.PeerSide, state.ClientSide} {
 			kept := kubetest.NewTLS(t, kubetest.Cluster(mode), now)
-			w := newWorld(t, kept, kubetest.Without(resources.AuthorityName("demo", side)))
+			w := newWorld(t, kept, kubetest.Without(resources.AuthorityName("demo", side)), unpublished())
 			if err := w.do(w.observe(), change(side, plan.CreateAuthority)); err != nil {
 				t.Fatal(err)
 			}
@@ -66,7 +71,7 @@ func TestTheAuthorityOfASourceIsTakenWithoutAKey(t *testing.T) {
 		}
 	}
 	kept := kubetest.NewTLS(t, kubetest.Cluster(v1alpha1.TLSSecrets), now)
-	w := newWorld(t, kept, kubetest.Without(peerCA), kubetest.Changing("my-peer", garbage("ca.crt")))
+	w := newWorld(t, kept, kubetest.Without(peerCA), kubetest.Changing("my-peer", garbage("ca.crt")), unpublished())
 	err := w.do(w.observe(), change(state.PeerSide, plan.CreateAuthority))
 	w.unchanged(err, failed)
 	if !strings.Contains(err.Error(), "Secret my-peer") || !strings.Contains(err.Error(), "ca.crt") {
@@ -106,7 +111,7 @@ func TestAnExistingAuthorityIsNotWrittenOver(t *testing.T) {
 
 func TestADamagedAuthorityOfAClusterWithoutMembersIsMadeAnew(t *testing.T) {
 	kept := managed(t)
-	w := newWorld(t, kept, kubetest.Changing(peerCA, garbage("tls.crt")))
+	w := newWorld(t, kept, kubetest.Changing(peerCA, garbage("tls.crt")), unpublished())
 	if err := w.do(w.observe(), change(state.PeerSide, plan.CreateAuthority)); err != nil {
 		t.Fatal(err)
 	}
@@ -116,9 +121,17 @@ func TestADamagedAuthorityOfAClusterWithoutMembersIsMadeAnew(t *testing.T) {
 	}
 }
 
-func TestOfTwoOperatorsThatMakeTheFirstAuthorityOneLoses(t *testing.T) {
+// Whoever looked before there was one must not make another: what is published would be worthless.
+func TestBesideCertificatesThatArePublishedNoFirstAuthorityIsMade(t *testing.T) {
 	kept := managed(t)
 	w := newWorld(t, kept, kubetest.Without(peerCA))
+	w.unchanged(w.do(w.observe(), change(state.PeerSide, plan.CreateAuthority)), observeAgain)
+	w.unchanged(w.do(w.observe(), change(state.ClientSide, plan.CreateAuthority)), observeAgain)
+}
+
+func TestOfTwoOperatorsThatMakeTheFirstAuthorityOneLoses(t *testing.T) {
+	kept := managed(t)
+	w := newWorld(t, kept, kubetest.Without(peerCA), unpublished())
 	c := w.observe()
 	w.meanwhile(func(ctx context.Context, behind client.WithWatch) error {
 		return behind.Create(ctx, kept.Authority(state.PeerSide))

@@ -246,7 +246,7 @@ func TestLabelsAndAnnotationsOfOthersStay(t *testing.T) {
 
 // Until the cache shows it, nothing else is decided.
 func TestAWrittenSecretIsWaitedFor(t *testing.T) {
-	w := newWorld(t, managed(t), kubetest.Without(peerCA))
+	w := newWorld(t, managed(t), kubetest.Without(peerCA), unpublished())
 	e := w.operator
 	stale := kubetest.New(t) // the cache before the write
 	e.Expect = NewExpectations(stale, w.api, func() time.Time { return now })

@@ -154,6 +154,7 @@ func TestMembersThatTrustNothingOfWhatIsPublished(t *testing.T) {
 			PublishTrust().Issue(state.ServerCertificate, state.ClientCertificate, state.OperatorCertificate).Serve(0, 1, 2).
 			Load(2).Unreachable(0, 1)
 	}
+	forget := func(c *state.Cluster) { delete(c.TLS.Trusts, byName(c, "demo-0").Pod.Trust) }
 	sick := "MemberUnhealthy: only 0 of 3 voters would be healthy"
 	restarting := "RotatingCA: left: demo-0, demo-1"
 	waiting := []string{"RotatingCA: the client CA is rotated: waiting until all members trust the new one: demo-0, demo-1"}
@@ -195,6 +196,9 @@ func TestMembersThatTrustNothingOfWhatIsPublished(t *testing.T) {
 		"that only the operator cannot reach restart one at a time": {
 			cluster: client(), step: plan.DeletePod{Name: member(0), UID: podUID(0), Why: "it trusts nothing of what is published"},
 			blocked: []string{sick, "StartingMember: demo-0", restarting}, pending: waiting,
+		},
+		"not one of which nobody knows what it trusts, while a majority serves": {
+			cluster: client().With(forget), pending: waiting, blocked: []string{sick, "StartingMember: demo-0", restarting},
 		},
 		"each when the kubelets find all others ready": {
 			cluster: client().Member(1, func(m *state.Member) { m.Pod.Ready = false }), pending: waiting,

@@ -107,7 +107,7 @@ func accepts(t *state.TLS, p state.Pod, name state.CertificateName) bool {
 		return true // plain text asks for nothing
 	}
 	a := t.Authority(name.Side())
-	if _, known := t.Trusts[p.Trust]; !known {
+	if !t.Knows(p) {
 		return true
 	}
 	for _, ca := range []*state.CA{&a.Signer, a.Next, a.Previous} {
@@ -135,6 +135,7 @@ func untrusting(w *walk) {
 		for _, m := range c.Members {
 			switch {
 			case m.Pod == nil || m.Pod.Terminating || obstacle(c, m) != "" || c.TLS.PodTrusts(*m.Pod, side, a.Signer):
+			case c.Etcd.Serving && !c.TLS.Knows(*m.Pod):
 			case (c.Etcd.Serving || majorityReady(c) && renewing(c)) &&
 				(side == state.PeerSide || m.Health != state.Unknown || !othersReady(c, m)):
 			default:

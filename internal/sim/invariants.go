@@ -195,7 +195,7 @@ func (w *world) check() {
 			w.fail("the latch cannot be read: %v", err)
 			continue
 		}
-		if w.discarded[latch.ClusterID] && !w.spared(cm) {
+		if w.discarded[latch.ClusterID] && !w.spared(cm, latch) {
 			continue
 		}
 		delete(w.discarded, latch.ClusterID)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/quorate/quorate/internal/etcd"
 	"github.com/quorate/quorate/internal/resources"
+	"github.com/quorate/quorate/internal/state"
 )
 
 // mishap is a way to lose the data of one member.
@@ -169,9 +170,14 @@ func (w *world) disown(owner types.UID) {
 
 // spared tells that latch and volumes that the user had deleted stay and go on being used: before the garbage collector
 // came, an operator that did not know of the deletion had given them another owner, or none.
-func (w *world) spared(latch *corev1.ConfigMap) bool {
-	return w.stays(latch) && !slices.ContainsFunc(view[*corev1.PersistentVolumeClaim](w.store),
-		func(claim *corev1.PersistentVolumeClaim) bool { return !w.stays(claim) })
+func (w *world) spared(cm *corev1.ConfigMap, latch state.Latch) bool {
+	kept := map[uint64]bool{}
+	for _, claim := range view[*corev1.PersistentVolumeClaim](w.store) {
+		if v, err := resources.ParseVolume(clusterName, claim); err == nil && w.stays(claim) {
+			kept[v.MemberID] = true
+		}
+	}
+	return w.stays(cm) && !slices.ContainsFunc(latch.Launched, func(id uint64) bool { return !kept[id] })
 }
 
 // stays tells that an object is not being deleted, nor about to be.

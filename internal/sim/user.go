@@ -24,9 +24,10 @@ type user struct {
 	lost bool
 }
 
+// secret is what clients load: nil while there is none of this cluster that they could use.
 func (u *user) secret() *corev1.Secret {
 	s, exists := get[*corev1.Secret](u.world.store, namespace, resources.ClientSecretName(clusterName))
-	if !exists || u.world.foreign[string(s.Data[corev1.TLSCertKey])] {
+	if !exists || u.world.ownerless(s) || u.world.foreign[string(s.Data[corev1.TLSCertKey])] {
 		return nil
 	}
 	if _, _, _, err := resources.CertificateIn(s); err != nil {

@@ -193,6 +193,12 @@ func (t *TLS) PodTrusts(p Pod, side Side, ca CA) bool {
 	})
 }
 
+// Knows tells that it is known what the process of a Pod trusts.
+func (t *TLS) Knows(p Pod) bool {
+	_, known := t.Trusts[p.Trust]
+	return known
+}
+
 // Outdated tells that the Pod trusts something else than what is wanted now.
 func (t *TLS) Outdated(p Pod) bool { return t != nil && t.Trust != "" && p.Trust != t.Trust }
 

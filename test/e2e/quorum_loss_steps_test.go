@@ -70,9 +70,13 @@ func (c *cluster) others(than string) []string {
 	return names
 }
 
-// lose deletes the claims of members, and then their Pods, so that the volumes go for good.
+// lose deletes the claims of members, and then their Pods, so that the volumes go for good. The operator looks away
+// meanwhile: it is quick enough to replace the first one before the second is gone.
 func (c *cluster) lose(members ...string) {
 	c.t.Helper()
+	c.edit(func(s *v1alpha1.EtcdClusterSpec) { s.Paused = ptr.To(true) })
+	c.condition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonPaused)
+	defer c.edit(func(s *v1alpha1.EtcdClusterSpec) { s.Paused = nil })
 	for _, name := range members {
 		c.must(c.Client.Delete(c.ctx, c.volumeOf(c.pod(name))))
 	}
