@@ -29,6 +29,8 @@ func TestSchedulesThatFailedOnce(t *testing.T) {
 		{89000140, "the only member restarted for ever for a quota that followed from a claim that was left alone"},
 		{102000043, "members moved to smaller volumes and back for ever, because a file written from the log is larger"},
 		{571395, "a cluster was put to sleep while a learner was in flight and the list could not be read"},
+		{1076305059, "a voter was restarted, because nobody knew what it trusts, while a majority served with it"},
+		{20809750, "a first client CA was made beside certificates of another, by an operator that had seen none"},
 		{14707, "evictions on a budget that did not know yet of a Pod that somebody had deleted"},
 	} {
 		t.Run(fmt.Sprintf("%d: %s", r.seed, r.was), func(t *testing.T) {

@@ -18,6 +18,7 @@ func (w *world) noteLoss() {
 		s, exists := get[*corev1.Secret](w.store, namespace, resources.AuthorityName(clusterName, side))
 		if exists {
 			if a, err := resources.ParseAuthority(s); err == nil {
+				w.user.lost = w.user.lost || a.Recovery != "" // made from scratch: whoever trusted the former is locked out
 				w.noteStandstill(side, s, a.Signer.Key)
 				w.noteSilence(side, a.Signer.Key)
 				continue
