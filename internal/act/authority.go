@@ -61,11 +61,11 @@ func created(ctx context.Context, w *writer, c *state.Cluster, side state.Side) 
 			continue
 		}
 		published, err := w.ownSecret(ctx, resources.CertificateSecretName(w.cluster.Name, name))
-		if err != nil {
+		switch {
+		case published == nil && (err == nil || errors.Is(err, ErrConflict)):
+			continue // none, or somebody else's: publishing the certificate tells of that
+		case err != nil:
 			return resources.Authority{}, err
-		}
-		if published == nil {
-			continue
 		}
 		if _, _, _, err := resources.CertificateIn(published); err == nil {
 			return resources.Authority{}, fmt.Errorf("the Secret %s is there by now: %w", published.Name, errChanged)

@@ -129,6 +129,15 @@ func TestBesideCertificatesThatArePublishedNoFirstAuthorityIsMade(t *testing.T) 
 	w.unchanged(w.do(w.observe(), change(state.ClientSide, plan.CreateAuthority)), observeAgain)
 }
 
+// Such as one of a deleted EtcdCluster of the same name, that is about to go.
+func TestSomebodyElsesCertificateIsNoReasonToMakeNoAuthority(t *testing.T) {
+	w := newWorld(t, managed(t), kubetest.Without(peerCA), kubetest.Changing("demo-peer-tls", somebodyElses))
+	if err := w.do(w.observe(), change(state.PeerSide, plan.CreateAuthority)); err != nil {
+		t.Fatal(err)
+	}
+	requireWrites(t, w.api, "create Secret "+peerCA)
+}
+
 func TestOfTwoOperatorsThatMakeTheFirstAuthorityOneLoses(t *testing.T) {
 	kept := managed(t)
 	w := newWorld(t, kept, kubetest.Without(peerCA), unpublished())
