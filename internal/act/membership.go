@@ -14,26 +14,29 @@ import (
 // membership changes etcd's membership, through the leader, whose view of who is connected counts. Nothing is sent
 // twice: after an unknown outcome the next observation lists again and sees.
 func (e *Executor) membership(ctx context.Context, c *state.Cluster, step plan.Step) error {
-	leader, err := e.leader(c)
+	asked, err := e.leader(c)
+	if s, removes := step.(plan.RemoveMember); removes && s.ID == c.Etcd.Leader {
+		asked, err = e.follower(c)
+	}
 	if err != nil {
 		return err
 	}
-	if err := e.sameList(ctx, c, leader); err != nil {
+	if err := e.sameList(ctx, c, asked); err != nil {
 		return err
 	}
 	switch s := step.(type) {
 	case plan.AddLearner:
-		_, err = leader.AddLearner(ctx, s.PeerURL)
+		_, err = asked.AddLearner(ctx, s.PeerURL)
 	case plan.Promote:
-		err = leader.Promote(ctx, s.ID)
+		err = asked.Promote(ctx, s.ID)
 	case plan.MoveLeader:
-		err = leader.MoveLeader(ctx, s.ToID)
+		err = asked.MoveLeader(ctx, s.ToID)
 	case plan.RemoveMember:
-		err = leader.Remove(ctx, s.ID)
+		err = asked.Remove(ctx, s.ID)
 	case plan.EnableDowngrade:
-		err = e.enableDowngrade(ctx, c, leader, s)
+		err = e.enableDowngrade(ctx, c, asked, s)
 	case plan.CancelDowngrade:
-		err = leader.CancelDowngrade(ctx)
+		err = asked.CancelDowngrade(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", step, err)
@@ -64,9 +67,24 @@ func (e *Executor) leader(c *state.Cluster) (etcd.Client, error) {
 	if m == nil || c.Etcd.Leader == 0 || m.Pod == nil || m.Pod.IP == "" {
 		return nil, notLeader(resources.FormatID(c.Etcd.Leader))
 	}
+	return e.connect(c, *m)
+}
+
+// follower is who is asked to remove a leader that nobody can reach to hand over: any voter forwards the change to it
+// (server/etcdserver/server.go, configure).
+func (e *Executor) follower(c *state.Cluster) (etcd.Client, error) {
+	for _, m := range c.Voters() {
+		if m.ID != c.Etcd.Leader && m.Health == state.Healthy && m.Pod != nil {
+			return e.connect(c, m)
+		}
+	}
+	return nil, notLeader(resources.FormatID(c.Etcd.Leader))
+}
+
+func (e *Executor) connect(c *state.Cluster, m state.Member) (etcd.Client, error) {
 	client, err := e.Etcd.Client(observe.Target(c.Object, *m.Pod))
 	if err != nil {
-		return nil, fmt.Errorf("connect to the leader %s: %w", m.Name, err)
+		return nil, fmt.Errorf("connect to %s: %w", m.Name, err)
 	}
 	return client, nil
 }

@@ -3,6 +3,9 @@ package plan_test
 import (
 	"testing"
 
+	"k8s.io/utils/ptr"
+
+	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/plan"
 	"github.com/quorate/quorate/internal/resources"
 	"github.com/quorate/quorate/internal/state"
@@ -37,6 +40,7 @@ func TestMembersRestartOneAtATime(t *testing.T) {
 		return func(c *state.Cluster) { c.Nodes[name] = n }
 	}
 	id := formed(3)().ID
+	deleting := func(m *state.Member) { m.Volume.Terminating = true }
 	scenarios{
 		"first the budget is raised": {
 			cluster: three(), ensures: []plan.Step{budget(3)}, pending: pending, blocked: []string{
@@ -71,6 +75,16 @@ func TestMembersRestartOneAtATime(t *testing.T) {
 		"one that is in trouble comes first": {
 			cluster: ready().Unreachable(1), step: restarted(1), blocked: []string{"StartingMember: demo-1", all}, pending: pending,
 		},
+		"the leader without handing over, when nobody can reach it to ask": {
+			cluster: ready().Unreachable(0), step: restarted(0), blocked: []string{"StartingMember: demo-0", all}, pending: pending,
+		},
+		"one that nobody can reach also when it is to be moved: it has to be healthy for that": {
+			cluster: ready().Unreachable(1).Member(1, func(m *state.Member) { m.Volume.StorageClass = "slow" }).
+				Spec(func(s *v1alpha1.EtcdClusterSpec) { s.Storage.StorageClassName = ptr.To("fast") }).
+				Member(0, func(m *state.Member) { m.Volume.StorageClass = "fast" }).
+				Member(2, func(m *state.Member) { m.Volume.StorageClass = "fast" }),
+			step: restarted(1), blocked: []string{"StartingMember: demo-1", all}, pending: pending,
+		},
 		"none while another has no Pod that it waits for": {
 			cluster: ready().Terminate(0), pending: pending, blocked: []string{"StartingMember: demo-0", all},
 		},
@@ -88,6 +102,32 @@ func TestMembersRestartOneAtATime(t *testing.T) {
 			pending: []string{"RotatingCA: demo-0, demo-1, demo-2, demo-3, demo-4"}, step: retire(formed(5)(), 4),
 			blocked: []string{"MovingMember: members restart one at a time, because " + toLoad + "; left: demo-0, demo-1, demo-2, demo-3. " +
 				"members are moved to new members one at a time, because its volume demo-4-"},
+		},
+		"one that only we cannot reach and whose volume is being deleted waits for a person": {
+			cluster: ready().Unreachable(1).Member(1, deleting), pending: pending, blocked: []string{
+				"StartingMember: demo-1", waits("demo-1", "it could not start again: its volume "+volume(formed(3)(), 1)+
+					" is being deleted. To have it replaced instead, run kubectl -n default annotate --overwrite etcdcluster demo "+
+					"quorate.dev/replace-member="+resources.FormatID(id(1))), all,
+			},
+		},
+		"who may have it replaced": {
+			cluster: ready().Unreachable(1).Member(1, deleting).
+				With(annotated(v1alpha1.AnnotationReplaceMember, resources.FormatID(id(1)))),
+			step: retire(formed(3)(), 1), pending: pending, blocked: []string{"StartingMember: demo-1",
+				left("demo-0, demo-2") + ". members are moved to new members one at a time, because " + toLoad + "; left: demo-1"},
+		},
+		"also the leader, without handing over": {
+			cluster: ready().Unreachable(0).Member(0, deleting).
+				With(annotated(v1alpha1.AnnotationReplaceMember, resources.FormatID(id(0)))),
+			step: retire(formed(3)(), 0), pending: pending, blocked: []string{"StartingMember: demo-0",
+				"RotatingCA: members are moved to new members one at a time, because " + toLoad + "; left: demo-0. members restart one at a " +
+					"time, because " + toLoad + "; left: demo-1, demo-2"},
+		},
+		"but not while another is in trouble": {
+			cluster: ready().Unreachable(1).Member(1, deleting).Member(2, func(m *state.Member) { m.Pod.Ready = false }).
+				With(annotated(v1alpha1.AnnotationReplaceMember, resources.FormatID(id(1)))), pending: pending,
+			blocked: []string{"StartingMember: demo-1", "RotatingCA: demo-1 is to be replaced (" + toLoad + "), but demo-2 has to be " +
+				"healthy and ready first", "RotatingCA: members restart one at a time", "RotatingCA: a member that takes the place of demo-1"},
 		},
 		"none whose node is not ready": {
 			cluster: ready().With(node("node-2", state.Node{})), pending: pending,

@@ -40,14 +40,20 @@ var changeSources = []func(*state.Cluster, state.Member) need{
 	repairNeed, trustNeed, templateNeed, quotaNeed, relocationNeed, shrinkNeed, surgeNeed,
 }
 
-// needOf is what takes most of all that the sources ask of the member; of equals the first.
+// needOf is what takes most of all that the sources ask of the member; of equals the first. What makes a member
+// reachable again comes before all else, which waits for its health.
 func needOf(c *state.Cluster, m state.Member) need {
 	var most need
 	if m.Learner || !m.Listed {
 		return most
 	}
 	for _, source := range changeSources {
-		if n := source(c, m); n.how > most.how {
+		n := source(c, m)
+		if n.unreachable && m.Health != state.Healthy {
+			most = n
+			break
+		}
+		if n.how > most.how {
 			most = n
 		}
 	}
@@ -58,15 +64,25 @@ func needOf(c *state.Cluster, m state.Member) need {
 }
 
 // trustNeed has members restart whose process trusts something else than what is wanted now: etcd reads CA files only
-// at its start.
+// at its start. One that would not survive a restart is replaced once a person asks for it.
 func trustNeed(c *state.Cluster, m state.Member) need {
 	if m.Pod == nil || !c.TLS.Outdated(*m.Pod) {
 		return need{}
 	}
-	return need{
+	n := need{
 		how: recreated, activity: v1alpha1.ReasonRotatingCA, unreachable: true,
 		why: "it has to load the certificate authorities that are trusted now",
 	}
+	if hopeless(c, m) && requested(c, m) {
+		n.how = moved
+	}
+	return n
+}
+
+// hopeless tells that nobody can reach a member before it restarts, and that it would not come back: its volume goes
+// with its Pod. Whether it is needed only a person can say.
+func hopeless(c *state.Cluster, m state.Member) bool {
+	return m.Health == state.Unknown && m.Pod != nil && c.TLS.Outdated(*m.Pod) && endangered(c, m) != ""
 }
 
 // changeMembers changes one member at a time: those in trouble first, then the followers, the leader last, and after

@@ -93,7 +93,7 @@ func (w *walk) remove(m state.Member, activity, why string) {
 			return
 		}
 	}
-	if c.Etcd.Leader == m.ID {
+	if handsOver(c, m) {
 		w.handOver(m, activity, "removed")
 		return
 	}
@@ -134,6 +134,12 @@ func terminating(c *state.Cluster, leaving state.Member) string {
 		}
 	}
 	return ""
+}
+
+// handsOver tells that the member leads and has somebody to hand the leadership to. Only the leader itself can: one
+// that nobody reaches before it restarts leaves the others to an election.
+func handsOver(c *state.Cluster, m state.Member) bool {
+	return c.Etcd.Leader == m.ID && len(c.Voters()) > 1 && (m.Health != state.Unknown || !needOf(c, m).unreachable)
 }
 
 // handOver moves the leadership, before the leader is stopped or removed, which would leave the others to wait for an

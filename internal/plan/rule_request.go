@@ -31,6 +31,7 @@ func requests(w *walk) {
 	case m == nil:
 		w.pend(v1alpha1.ReasonAsSpecified, fmt.Sprintf("the annotation %s names %s, which is no member, or none any more: "+
 			"remove it, or set it to one of %s", v1alpha1.AnnotationReplaceMember, asked, memberIDs(c)))
+	case hopeless(c, *m): // it is replaced once all others are healthy
 	case m.Health == state.Unknown:
 		w.block(0, v1alpha1.ReasonMovingMember, fmt.Sprintf("%s is to be replaced, as a person asked, but it %s: waiting "+
 			"until it can be told whether it is healthy", m.Name, m.Reason))

@@ -36,7 +36,7 @@ func (w *walk) mayInterrupt(m state.Member, activity, why string) bool {
 			"observes minAvailable %d, so that no eviction comes in between", m.Name, why, voters))
 		return false
 	}
-	if c.Etcd.Leader == m.ID && len(c.Voters()) > 1 {
+	if handsOver(c, m) {
 		w.handOver(m, activity, "restarted")
 		return false
 	}
@@ -88,7 +88,11 @@ func (w *walk) mayStop(m state.Member, kind quorum.Kind, activity, why string) b
 // returnProblem says why a member that is stopped would not come back; empty when it would.
 func returnProblem(c *state.Cluster, m state.Member) string {
 	if problem := obstacle(c, m); problem != "" {
-		return "it could not start again: " + problem
+		problem = "it could not start again: " + problem
+		if hopeless(c, m) {
+			problem += ". To have it replaced instead, run " + askCommand(c, m)
+		}
+		return problem
 	}
 	switch node, known := c.Nodes[m.Pod.Node]; {
 	case known && !node.Ready:

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -17,7 +18,22 @@ import (
 
 // byHand does one thing by hand, if any is to be done, and tells whether it did.
 func (w *world) byHand() bool {
-	return w.undoRefused() || w.deleteForeignClaims() || w.replaceDamaged()
+	return w.undoRefused() || w.deleteForeignClaims() || w.replaceDamaged() || w.replaceAsTold()
+}
+
+var toldToReplace = regexp.MustCompile(`To have it replaced instead, run [^=]*` + v1alpha1.AnnotationReplaceMember + `=([0-9a-f]+)`)
+
+// replaceAsTold asks for the replacement of the member for which the status says how.
+func (w *world) replaceAsTold() bool {
+	c := w.cluster()
+	told := toldToReplace.FindStringSubmatch(describeStatus(c))
+	if told == nil || c.Annotations[v1alpha1.AnnotationReplaceMember] == told[1] {
+		return false
+	}
+	w.log("a person asks for the replacement of %s", told[1])
+	metav1.SetMetaDataAnnotation(&c.ObjectMeta, v1alpha1.AnnotationReplaceMember, told[1])
+	must(w.store.update(c, false))
+	return true
 }
 
 // undoRefused takes back edits that are refused or not rolled out.

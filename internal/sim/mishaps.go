@@ -147,6 +147,8 @@ func (w *world) deleteCluster(how string) bool {
 	}
 	w.log("the user deletes the EtcdCluster (%s)", how)
 	w.seen.faults["the EtcdCluster is deleted: "+how]++
+	// What goes with it, such as the record of an authority that was about to change, is missing in what is adopted.
+	w.interrupted = w.interrupted || w.unsettled() != ""
 	switch {
 	case how == orphan:
 		w.disown(c.UID)

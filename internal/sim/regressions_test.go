@@ -31,6 +31,8 @@ func TestSchedulesThatFailedOnce(t *testing.T) {
 		{571395, "a cluster was put to sleep while a learner was in flight and the list could not be read"},
 		{1076305059, "a voter was restarted, because nobody knew what it trusts, while a majority served with it"},
 		{20809750, "a first client CA was made beside certificates of another, by an operator that had seen none"},
+		{722171747, "a leader that only the operator could not reach was asked for ever to hand over, before its own removal"},
+		{604000359, "members of a CA that was lost while no majority served did not accept those of the next"},
 		{14707, "evictions on a budget that did not know yet of a Pod that somebody had deleted"},
 	} {
 		t.Run(fmt.Sprintf("%d: %s", r.seed, r.was), func(t *testing.T) {

@@ -11,27 +11,35 @@ import (
 // trust. The product then asks for all Pods to be deleted, which start with a new CA. And it notices that a majority
 // stopped that could not start again: then the next CA signs at once.
 func (w *world) noteLoss() {
-	if !w.speaksTLS() || w.user.lost || !w.user.loaded {
+	if !w.speaksTLS() {
 		return
 	}
 	for _, side := range []state.Side{state.PeerSide, state.ClientSide} {
 		s, exists := get[*corev1.Secret](w.store, namespace, resources.AuthorityName(clusterName, side))
 		if exists {
 			if a, err := resources.ParseAuthority(s); err == nil {
-				w.user.lost = w.user.lost || a.Recovery != "" // made from scratch: whoever trusted the former is locked out
+				w.user.lost = w.user.lost || w.user.loaded && a.Recovery != "" // made from scratch: it trusts the former
 				w.noteStandstill(side, s, a.Signer.Key)
 				w.noteSilence(side, a.Signer.Key)
 				continue
 			}
 		}
 		if !w.anyTrustKnown() {
-			w.log("the %s CA is lost for good", side)
-			w.user.lost = true
+			w.lockOut("the %s CA is lost for good", side)
 		}
 	}
 }
 
-// noteStandstill: no majority serves, and without a certificate that nobody can issue none will.
+// lockOut: nothing leads the user to the next CA any more.
+func (w *world) lockOut(why string, args ...any) {
+	if w.user.loaded && !w.user.lost {
+		w.log(why, args...)
+		w.user.lost = true
+	}
+}
+
+// noteStandstill: no majority serves, and without a certificate that nobody can issue none will. Members of the former
+// CA and of the next do not accept one another until all have restarted.
 func (w *world) noteStandstill(side state.Side, authority *corev1.Secret, key bool) {
 	if key || w.formed == 0 || w.truth().quorate {
 		return
@@ -46,8 +54,8 @@ func (w *world) noteStandstill(side state.Side, authority *corev1.Secret, key bo
 				continue
 			}
 		}
-		w.log("no majority serves, and the %s certificate is lost with the key of its CA", name)
-		w.user.lost = true
+		w.interrupted = true
+		w.lockOut("no majority serves, and the %s certificate is lost with the key of its CA", name)
 	}
 }
 
@@ -57,8 +65,7 @@ func (w *world) noteSilence(side state.Side, key bool) {
 	if key || side != state.ClientSide || w.formed == 0 || w.user.secret() != nil {
 		return
 	}
-	w.log("the client certificate is lost with the key of its CA")
-	w.user.lost = true
+	w.lockOut("the client certificate is lost with the key of its CA")
 }
 
 func (w *world) anyTrustKnown() bool {
