@@ -18,7 +18,7 @@ type member struct {
 func (m member) id() uint64  { return m.status.Header.MemberId }
 func (m member) leads() bool { return m.status.Leader == m.id() }
 
-// members asks all members, which must all answer.
+// members asks all members that are to stay, which must all answer.
 func (o *observer) members(ctx context.Context) ([]member, error) {
 	pods, err := o.list(ctx)
 	if err != nil {
@@ -26,6 +26,9 @@ func (o *observer) members(ctx context.Context) ([]member, error) {
 	}
 	var members []member
 	for _, pod := range pods {
+		if pod.DeletionTimestamp != nil {
+			continue // removed before: it may have ended already
+		}
 		m := member{pod: pod}
 		err := o.ask(ctx, &pod, func(ctx context.Context, c connection) error {
 			var err error
