@@ -118,6 +118,9 @@ func (w *writer) putSecret(ctx context.Context, seen, desired *corev1.Secret) er
 	if seen == nil {
 		return w.create(ctx, desired)
 	}
+	if err := w.mayAdopt(ctx, seen); err != nil {
+		return err
+	}
 	if seen.Type != desired.Type {
 		return w.remove(ctx, seen)
 	}

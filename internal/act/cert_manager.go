@@ -41,6 +41,9 @@ func requestCertificates(ctx context.Context, w *writer, c *state.Cluster) error
 			equality.Semantic.DeepDerivative(desired.Object["spec"], seen.Object["spec"]):
 			continue
 		}
+		if err := w.mayAdopt(ctx, seen); err != nil {
+			return err
+		}
 		before := seen.DeepCopy()
 		seen.Object["spec"] = desired.Object["spec"]
 		seen.SetOwnerReferences(desired.GetOwnerReferences())

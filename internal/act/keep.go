@@ -164,6 +164,17 @@ func mayOwn(ctx context.Context, w *writer) error {
 	return nil
 }
 
+// mayAdopt tells, before an object is written, that it has an owner already, or that the EtcdCluster still exists: a
+// reference to one that is gone would have the object collected. An operator that has not seen yet that the EtcdCluster
+// was deleted without its dependents, and created again, would lose the successor's CAs so.
+func (w *writer) mayAdopt(ctx context.Context, seen client.Object) error {
+	if metav1.GetControllerOf(seen) != nil {
+		return nil
+	}
+	_, err := liveOwner(ctx, w)
+	return err
+}
+
 // liveOwner is the EtcdCluster as the API server has it, if it is still the same and not being deleted.
 func liveOwner(ctx context.Context, w *writer) (*v1alpha1.EtcdCluster, error) {
 	var live v1alpha1.EtcdCluster

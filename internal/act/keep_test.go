@@ -11,6 +11,7 @@ import (
 
 	"github.com/quorate/quorate/internal/plan"
 	"github.com/quorate/quorate/internal/resources"
+	"github.com/quorate/quorate/internal/state"
 )
 
 // withoutBudgets is a cache whose watch of budgets stands still since before there was one.
@@ -45,5 +46,30 @@ func TestABudgetWithoutItsLabelIsMended(t *testing.T) {
 	}
 	if got.Labels[resources.LabelCluster] != "demo" || got.Spec.MinAvailable.IntValue() != 2 {
 		t.Errorf("the budget has the labels %v and asks for %s", got.Labels, got.Spec.MinAvailable)
+	}
+}
+
+// The EtcdCluster was deleted without its dependents, and another of its name exists by now: a reference to the former
+// would have them collected.
+func TestWhatAPredecessorLeftIsNotAdoptedForAnEtcdClusterThatIsGone(t *testing.T) {
+	orphaned := func(o client.Object) client.Object {
+		if o.GetName() == "demo" {
+			o.SetUID("uid-successor")
+		} else {
+			o.SetOwnerReferences(nil)
+		}
+		return o
+	}
+	budget := resources.DisruptionBudget(managed(t).Cluster, 3)
+	budget.OwnerReferences = nil
+	for name, step := range map[string]plan.Step{
+		"a certificate": plan.PublishCertificate{Name: state.PeerCertificate, Renew: true},
+		"an authority":  plan.SetAuthority{Side: state.PeerSide, Change: plan.BeginRotation},
+		"a budget":      plan.ApplyDisruptionBudget{MinAvailable: 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, managed(t), orphaned).create(budget.DeepCopy())
+			w.unchanged(w.do(w.observe(), step), observeAgain)
+		})
 	}
 }

@@ -131,6 +131,9 @@ func (w *writer) apply(ctx context.Context, k kept) error {
 		return fmt.Errorf("read %s: %w", describe(desired), err)
 	case metav1.GetControllerOf(seen) == nil && seen.GetLabels()[resources.LabelCluster] == w.cluster.Name:
 		// Left by a predecessor that was deleted without its dependents: applying makes it this cluster's.
+		if err := w.mayAdopt(ctx, seen); err != nil {
+			return err
+		}
 	case !metav1.IsControlledBy(seen, w.cluster):
 		return fmt.Errorf("%s belongs to something else: delete or rename it: %w", describe(desired), ErrConflict)
 	case seen.GetDeletionTimestamp() != nil:

@@ -33,6 +33,7 @@ func TestSchedulesThatFailedOnce(t *testing.T) {
 		{20809750, "a first client CA was made beside certificates of another, by an operator that had seen none"},
 		{722171747, "a leader that only the operator could not reach was asked for ever to hand over, before its own removal"},
 		{604000359, "members of a CA that was lost while no majority served did not accept those of the next"},
+		{405000139, "an operator that had not seen the deletion gave its former owner to Secrets that a successor had adopted"},
 		{14707, "evictions on a budget that did not know yet of a Pod that somebody had deleted"},
 	} {
 		t.Run(fmt.Sprintf("%d: %s", r.seed, r.was), func(t *testing.T) {
