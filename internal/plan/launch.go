@@ -136,7 +136,7 @@ func (w *walk) tidy(m state.Member, activity string) bool {
 	if p == nil || p.Terminating {
 		return false
 	}
-	if w.c.Ephemeral() && (m.Started || m.RecordedStarted()) {
+	if w.c.Ephemeral() && mayHoldData(w.c, m) {
 		// Its data would go with it: such a member is removed first, never just deleted.
 		return w.mend(m, activity)
 	}
@@ -160,6 +160,13 @@ func (w *walk) tidy(m state.Member, activity string) bool {
 	w.propose(creation, DeletePod{Name: p.Name, UID: p.UID, Why: why}, activity,
 		fmt.Sprintf("%s is created again on its volume: %s", p.Name, why))
 	return true
+}
+
+// mayHoldData tells that an ephemeral member ran, or that it may have: somebody may have stopped its container before
+// it was seen to serve, and without a majority nobody can tell that the others do without it.
+func mayHoldData(c *state.Cluster, m state.Member) bool {
+	ran := m.Pod.Running || m.Pod.LastExit != nil || m.Pod.Restarts > 0
+	return m.Started || m.RecordedStarted() || c.Formed() && !c.Etcd.Listed && ran
 }
 
 // outdated tells that the Pod was made from another template than it would be now, its labels aside.

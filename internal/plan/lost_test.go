@@ -99,6 +99,11 @@ func TestLostEphemeralMember(t *testing.T) {
 			cluster: three().Crash(0, 1, 2).Outdate(0, 1, 2).Unlisted(),
 			blocked: []string{"QuorumLost: no majority serves", "StartingMember: demo-0 is not running"},
 		},
+		"that was stopped before it was seen to serve keeps its data as well while no majority serves": {
+			cluster: three().NoPod(2).Crash(1).Outdate(1).Unlisted().
+				Member(1, func(m *state.Member) { m.Started, m.Pod.Started, m.Pod.Sealed = false, false, false }),
+			blocked: []string{"QuorumLost: no majority serves", "StartingMember: demo-0"},
+		},
 		"whose Pod another object shadows is not lost": {
 			cluster: three().NoPod(1).With(unreadablePod),
 			blocked: []string{"OwnershipConflict: Pod demo-1 (no version)", "StartingMember: demo-1: "},

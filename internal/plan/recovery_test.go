@@ -3,6 +3,8 @@ package plan_test
 import (
 	"testing"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/plan"
 	"github.com/quorate/quorate/internal/resources"
@@ -127,6 +129,9 @@ func TestARecoveryIsConcluded(t *testing.T) {
 			change(r)
 		})
 	}
+	reading := func(volume types.UID) func(*state.Cluster) {
+		return func(c *state.Cluster) { c.Inspections = []state.Inspection{{Pod: "p", UID: "u", VolumeUID: volume}} }
+	}
 	finish := plan.FinishRecovery{Record: resources.RecoveryName(statetest.Name, loss.ID)}
 	scenarios{
 		"by marking what is kept": {
@@ -137,6 +142,15 @@ func TestARecoveryIsConcluded(t *testing.T) {
 		"by deleting the Pod that salvaged": {
 			cluster: recovered(func(r *state.Recovery) { r.Salvage = &state.Salvage{Pod: "p", UID: "u"} }),
 			ensures: []plan.Step{plan.DeleteHelper{Name: "p", UID: "u"}}, absent: []plan.Step{plan.FinishRecovery{}},
+		},
+		"by deleting the Pods that read the former volumes": {
+			cluster: recovered(func(*state.Recovery) {}).NotServing().With(reading("another")), blocked: []string{"QuorumLost"},
+			ensures: []plan.Step{plan.DeleteHelper{Name: "p", UID: "u"}}, absent: []plan.Step{plan.FinishRecovery{}},
+		},
+		"but not those that examine the next loss": {
+			cluster: recovered(func(*state.Recovery) {}).NotServing().
+				With(func(c *state.Cluster) { reading(c.Members[0].Volume.UID)(c) }), blocked: []string{"QuorumLost"},
+			absent: []plan.Step{plan.FinishRecovery{}, plan.DeleteHelper{}},
 		},
 		"and recording that": {cluster: recovered(func(*state.Recovery) {}), ensures: []plan.Step{finish}},
 		"also of an empty cluster whose bootstrap had to start again": {

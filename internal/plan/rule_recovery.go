@@ -234,7 +234,7 @@ func (w *walk) concludeRecovery(r *state.Recovery) {
 		w.ensure(KeepFormerVolumes{Volumes: keep})
 	}
 	for _, i := range w.c.Inspections {
-		if !i.Terminating {
+		if !i.Terminating && !ofMember(w.c, i) {
 			w.ensure(DeleteHelper{Name: i.Pod, UID: i.UID})
 		}
 	}
@@ -244,4 +244,9 @@ func (w *walk) concludeRecovery(r *state.Recovery) {
 	if len(keep) == 0 && r.Salvage == nil && w.c.Etcd.Serving && w.c.Formed() {
 		w.ensure(FinishRecovery{Record: r.Object})
 	}
+}
+
+// ofMember tells that the inspection is of a volume that the cluster uses: it may be about to lose its quorum again.
+func ofMember(c *state.Cluster, i state.Inspection) bool {
+	return slices.ContainsFunc(c.Members, func(m state.Member) bool { return m.Volume != nil && m.Volume.UID == i.VolumeUID })
 }

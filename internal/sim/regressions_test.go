@@ -34,6 +34,8 @@ func TestSchedulesThatFailedOnce(t *testing.T) {
 		{722171747, "a leader that only the operator could not reach was asked for ever to hand over, before its own removal"},
 		{604000359, "members of a CA that was lost while no majority served did not accept those of the next"},
 		{405000139, "an operator that had not seen the deletion gave its former owner to Secrets that a successor had adopted"},
+		{507001956, "an ephemeral member that was never seen to serve, and had just been stopped, lost its data to an edit"},
+		{1010000264, "the smallest volume was gone when a member that had been planned with its quota started"},
 		{14707, "evictions on a budget that did not know yet of a Pod that somebody had deleted"},
 	} {
 		t.Run(fmt.Sprintf("%d: %s", r.seed, r.was), func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
 	"github.com/quorate/quorate/api/v1alpha1"
@@ -25,10 +26,14 @@ type space struct {
 	// quotaEdited tells that the user ever gave a quota; else it only rises.
 	quotaEdited bool
 	quotas      map[uint64]int64 // by member ID
-	helped      time.Time
+	// smaller is when another member last had a smaller volume, by the UID of the claim.
+	smaller map[types.UID]time.Time
+	helped  time.Time
 }
 
-func newSpace() space { return space{expandable: true, quotas: map[uint64]int64{}} }
+func newSpace() space {
+	return space{expandable: true, quotas: map[uint64]int64{}, smaller: map[types.UID]time.Time{}}
+}
 
 // expand is the storage provider: a volume becomes as large as its claim asks for, a tick after it does.
 func (k *kube) expand(claim *corev1.PersistentVolumeClaim) {

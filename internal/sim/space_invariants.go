@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"time"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
 
@@ -26,10 +28,26 @@ func (w *world) checkQuota(pod *corev1.Pod, quota int64) {
 	if d == nil || d.dir.Empty() {
 		return
 	}
-	if before := w.space.quotas[d.dir.MemberID()]; quota < before && !w.hasSmaller(claim) {
+	if before := w.space.quotas[d.dir.MemberID()]; quota < before && !w.followsSmaller(claim) {
 		w.fail("%s starts with a quota of %d bytes, after %d", pod.Name, quota, before)
 	}
 	w.space.quotas[d.dir.MemberID()] = quota
+}
+
+// followsSmaller tells that the quota of a Pod may have been planned while a member had a volume smaller than this one,
+// even if that has been deleted since.
+func (w *world) followsSmaller(claim *corev1.PersistentVolumeClaim) bool {
+	seen, ever := w.space.smaller[claim.UID]
+	return ever && w.now.Sub(seen) <= time.Minute
+}
+
+// noteSizes remembers which volumes were not the smallest, and when.
+func (w *world) noteSizes() {
+	for _, claim := range view[*corev1.PersistentVolumeClaim](w.store) {
+		if w.hasSmaller(claim) {
+			w.space.smaller[claim.UID] = w.now
+		}
+	}
 }
 
 // hasSmaller tells that a member may run on a volume smaller than this one.

@@ -214,6 +214,7 @@ func (w *world) countSteps() {
 // tick lets time pass, a second unless the schedule goes faster.
 func (w *world) tick() {
 	w.now = w.now.Add(w.pace)
+	w.noteSizes()
 	w.kube.tick()
 	w.user.tick()
 	w.link()
