@@ -248,5 +248,7 @@ func (w *walk) concludeRecovery(r *state.Recovery) {
 
 // ofMember tells that the inspection is of a volume that the cluster uses: it may be about to lose its quorum again.
 func ofMember(c *state.Cluster, i state.Inspection) bool {
-	return slices.ContainsFunc(c.Members, func(m state.Member) bool { return m.Volume != nil && m.Volume.UID == i.VolumeUID })
+	return slices.ContainsFunc(c.Members, func(m state.Member) bool {
+		return m.Volume != nil && m.Volume.UID == i.VolumeUID
+	})
 }
