@@ -36,6 +36,7 @@ func TestSchedulesThatFailedOnce(t *testing.T) {
 		{405000139, "an operator that had not seen the deletion gave its former owner to Secrets that a successor had adopted"},
 		{507001956, "an ephemeral member that was never seen to serve, and had just been stopped, lost its data to an edit"},
 		{1010000264, "the smallest volume was gone when a member that had been planned with its quota started"},
+		{1022000705, "a backup tool took back a volume of which nothing was recorded yet"},
 		{14707, "evictions on a budget that did not know yet of a Pod that somebody had deleted"},
 	} {
 		t.Run(fmt.Sprintf("%d: %s", r.seed, r.was), func(t *testing.T) {
