@@ -252,6 +252,7 @@ func trustedNow(ctx context.Context, w *writer, c *state.Cluster, side state.Sid
 			trusted = trusted.With(clients)
 		}
 	}
+	byPods := trusted
 	for _, name := range state.CertificateNames() {
 		published := c.TLS.Certificates[name]
 		if name.Side() != side || !published.Exists {
@@ -261,11 +262,13 @@ func trustedNow(ctx context.Context, w *writer, c *state.Cluster, side state.Sid
 		if err != nil || s == nil {
 			return trusted, fmt.Errorf("the %s certificate: %w", name, errors.Join(err, errChanged))
 		}
-		_, _, bundle, err := resources.CertificateIn(s)
+		pair, _, bundle, err := resources.CertificateIn(s)
 		if err != nil {
 			return trusted, fmt.Errorf("the %s certificate: %s: %w", name, err.Error(), errChanged)
 		}
-		trusted = trusted.With(bundle)
+		if byPods.Empty() || byPods.IssuerOf(pair.Cert) != nil { // else somebody else put it there
+			trusted = trusted.With(bundle)
+		}
 	}
 	if trusted.Empty() {
 		return trusted, fmt.Errorf("what the members trust: %w", errChanged)

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/quorate/quorate/api/v1alpha1"
@@ -47,6 +48,17 @@ func TestALostAuthorityIsRestoredFromWhatMembersTrust(t *testing.T) {
 			change:   []func(client.Object) client.Object{kubetest.Without(peerCA)},
 			signs:    func(s pki.Pair) pki.Pair { return s },
 			trusted:  func(s pki.Pair) []pki.Pair { return []pki.Pair{s, old} },
+		},
+		"not from a certificate that somebody else put in the place of the published one": {
+			change: []func(client.Object) client.Object{
+				kubetest.Without(peerCA), kubetest.Changing("demo-peer-tls", func(s *corev1.Secret) {
+					foreign := pkitest.CA(t, "foreign", now)
+					s.Data[corev1.TLSCertKey], s.Data[corev1.TLSPrivateKeyKey] = foreign.Cert, foreign.Key
+					s.Data["ca.crt"] = foreign.Cert
+				}),
+			},
+			signs:   func(s pki.Pair) pki.Pair { return s },
+			trusted: func(s pki.Pair) []pki.Pair { return []pki.Pair{s} },
 		},
 		"of a cluster without Pods, from what is published": {
 			change:  []func(client.Object) client.Object{kubetest.Without(peerCA)},

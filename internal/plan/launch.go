@@ -154,6 +154,8 @@ func (w *walk) tidy(m state.Member, activity string) bool {
 		why = "it does not run, and the spec has changed since it was created"
 	case w.c.TLS.Outdated(*p) && obstacle(w.c, m) == "" && (!w.c.Formed() || !p.Running && !m.Probe.Answered):
 		why = "it trusts other certificate authorities than those that are trusted now"
+	case w.c.TLS.Remade(*p) && p.LastExit != nil && !p.Running && !m.Probe.Answered:
+		why = "it does not run, and what it trusts was published again since it was created"
 	default:
 		return false
 	}

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"testing"
+	"time"
 
 	"k8s.io/utils/ptr"
 
@@ -92,6 +93,16 @@ func TestMembersRestartOneAtATime(t *testing.T) {
 			cluster: ready().Crash(1), pending: pending, step: plan.DeletePod{Name: member(1), UID: podUID(1),
 				Why: "it trusts other certificate authorities than those that are trusted now"},
 			blocked: []string{"StartingMember: demo-1", all},
+		},
+		"one that does not run is made anew when what it trusts was published again: it may have mounted something else": {
+			cluster: formed(3)().Crash(1).With(func(c *state.Cluster) {
+				trust := c.TLS.Trusts[c.TLS.Trust]
+				trust.Created = c.Members[1].Pod.Created.Add(time.Second)
+				c.TLS.Trusts[c.TLS.Trust] = trust
+			}),
+			step: plan.DeletePod{Name: member(1), UID: podUID(1),
+				Why: "it does not run, and what it trusts was published again since it was created"},
+			blocked: []string{"StartingMember: demo-1"},
 		},
 		"none before what it is to load is published": {
 			cluster: ready().LoseTrusts(), ensures: []plan.Step{plan.PublishTrust{Name: three().Build().TLS.Trust}},

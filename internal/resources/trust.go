@@ -58,7 +58,10 @@ func ParseTrust(cluster string, cm *corev1.ConfigMap) (state.Trust, error) {
 	if err != nil {
 		return state.Trust{}, err
 	}
-	return state.Trust{Peer: fingerprints(peer), Client: fingerprints(client), ResourceVersion: cm.ResourceVersion}, nil
+	return state.Trust{
+		Peer: fingerprints(peer), Client: fingerprints(client), ResourceVersion: cm.ResourceVersion,
+		Created: cm.CreationTimestamp.Time,
+	}, nil
 }
 
 // WantedTrust is the name of the ConfigMap with what the authorities in the Secrets say; empty while one is missing.

@@ -6,13 +6,15 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/go-logr/logr"
 )
 
 // coverage counts what schedules reached, so that a rule, a step or a fault that never happens is noticed.
 type coverage struct {
-	schedules int
+	sync.Mutex // while it is added to
+	schedules  int
 	// rules that had something to say, and proposed those whose step it was, by the name of the rule.
 	rules, proposed map[string]int
 	// steps that were done, by their type.
@@ -30,6 +32,8 @@ func newCoverage() *coverage {
 
 // add counts another schedule's.
 func (c *coverage) add(other *coverage) {
+	c.Lock()
+	defer c.Unlock()
 	c.schedules += other.schedules
 	for _, pair := range [][2]map[string]int{
 		{c.rules, other.rules}, {c.proposed, other.proposed}, {c.steps, other.steps}, {c.faults, other.faults},

@@ -37,6 +37,8 @@ func TestSchedulesThatFailedOnce(t *testing.T) {
 		{507001956, "an ephemeral member that was never seen to serve, and had just been stopped, lost its data to an edit"},
 		{1010000264, "the smallest volume was gone when a member that had been planned with its quota started"},
 		{1022000705, "a backup tool took back a volume of which nothing was recorded yet"},
+		{1111005038, "members had mounted what somebody put in the place of what they trust, and never read anything else"},
+		{1118000929, "a lost CA was restored as that of a foreign certificate in a Secret"},
 		{14707, "evictions on a budget that did not know yet of a Pod that somebody had deleted"},
 	} {
 		t.Run(fmt.Sprintf("%d: %s", r.seed, r.was), func(t *testing.T) {

@@ -23,7 +23,7 @@ import (
 // acknowledged writes, and comes to rest. A failure prints how to repeat it (-rapid.failfile, -rapid.seed).
 func TestSchedules(t *testing.T) {
 	seen := newCoverage()
-	rapid.Check(t, func(r *rapid.T) { schedule(r, seen) })
+	checkInParallel(t, func(r *rapid.T) { schedule(r, seen) })
 	t.Log(seen)
 	if seen.schedules >= longRun {
 		checkCoverage(t, seen)

@@ -138,8 +138,9 @@ type CertificateSource struct {
 type Trust struct {
 	// Peer and Client are the fingerprints of the CA certificates of each side.
 	Peer, Client []string
-	// ResourceVersion of the ConfigMap.
+	// ResourceVersion of the ConfigMap, and when it was created.
 	ResourceVersion string
+	Created         time.Time
 }
 
 // Of is what is trusted on the side.
@@ -201,6 +202,11 @@ func (t *TLS) Knows(p Pod) bool {
 
 // Outdated tells that the Pod trusts something else than what is wanted now.
 func (t *TLS) Outdated(p Pod) bool { return t != nil && t.Trust != "" && p.Trust != t.Trust }
+
+// Remade tells that what the Pod trusts was published again since the Pod was created. It may have mounted what was there
+// before, and does so for ever: an immutable ConfigMap is never read again
+// (kubernetes/pkg/kubelet/util/manager/watch_based_manager.go).
+func (t *TLS) Remade(p Pod) bool { return t != nil && t.Trusts[p.Trust].Created.After(p.Created) }
 
 // Pods are all Pods of the cluster: those of members, and those left over.
 func (c *Cluster) Pods() []Pod {
