@@ -144,24 +144,33 @@ func (w *walk) tidy(m state.Member, activity string) bool {
 		// The Pod is all that still keeps the data: a claim that is being deleted goes when its last Pod does.
 		return false
 	}
-	why := ""
-	switch {
-	case p.Node == "" && p.Pinned != pin(w.c, m):
-		why = "it is bound to a node that it need not, or must, wait for"
-	case p.Finished:
-		why = "its containers ended for good"
-	case !p.Running && !m.Probe.Answered && outdated(w.c, m):
-		why = "it does not run, and the spec has changed since it was created"
-	case w.c.TLS.Outdated(*p) && obstacle(w.c, m) == "" && (!w.c.Formed() || !p.Running && !m.Probe.Answered):
-		why = "it trusts other certificate authorities than those that are trusted now"
-	case w.c.TLS.Remade(*p) && p.LastExit != nil && !p.Running && !m.Probe.Answered:
-		why = "it does not run, and what it trusts was published again since it was created"
-	default:
+	why := hopelessPod(w.c, m)
+	if why == "" {
 		return false
 	}
 	w.propose(creation, DeletePod{Name: p.Name, UID: p.UID, Why: why}, activity,
 		fmt.Sprintf("%s is created again on its volume: %s", p.Name, why))
 	return true
+}
+
+// hopelessPod says why the Pod never will run as it is; empty when it may.
+func hopelessPod(c *state.Cluster, m state.Member) string {
+	p := m.Pod
+	stopped := !p.Running && !m.Probe.Answered
+	switch {
+	case p.Node == "" && p.Pinned != pin(c, m):
+		return "it is bound to a node that it need not, or must, wait for"
+	case p.Finished:
+		return "its containers ended for good"
+	case stopped && outdated(c, m):
+		return "it does not run, and the spec has changed since it was created"
+	case c.TLS.Outdated(*p) && obstacle(c, m) == "" && (!c.Formed() || stopped):
+		return "it trusts other certificate authorities than those that are trusted now"
+	case stopped && c.TLS.Remade(*p) && p.LastExit != nil:
+		return "it does not run, and what it trusts was published again since it was created"
+	default:
+		return ""
+	}
 }
 
 // mayHoldData tells that an ephemeral member ran, or that it may have: somebody may have stopped its container before

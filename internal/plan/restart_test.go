@@ -24,6 +24,13 @@ func outdated(b *statetest.Builder) *statetest.Builder {
 	return b.BeginRotation(state.PeerSide, b.CA("next")).PublishTrust().Bundle(state.CertificateNames()...)
 }
 
+// outcast is a cluster whose published certificates are of a CA that no member trusts yet, because the former expired.
+func outcast(b *statetest.Builder) *statetest.Builder {
+	return b.BeginRotation(state.PeerSide, statetest.Fresh().CA("next")).SwitchAuthority(state.PeerSide).
+		PublishTrust().Issue(state.PeerCertificate).Serve(0).
+		With(func(c *state.Cluster) { c.TLS.Peer.Previous.NotAfter = statetest.Now })
+}
+
 func TestMembersRestartOneAtATime(t *testing.T) {
 	three := func() *statetest.Builder { return outdated(formed(3)()) }
 	ready := func() *statetest.Builder { return three().Budget(3) }
@@ -40,6 +47,7 @@ func TestMembersRestartOneAtATime(t *testing.T) {
 	node := func(name string, n state.Node) func(*state.Cluster) {
 		return func(c *state.Cluster) { c.Nodes[name] = n }
 	}
+	left0 := []string{"RotatingCA: waiting until all members trust the new one: demo-0"}
 	id := formed(3)().ID
 	deleting := func(m *state.Member) { m.Volume.Terminating = true }
 	scenarios{
@@ -156,6 +164,17 @@ func TestMembersRestartOneAtATime(t *testing.T) {
 				With(func(c *state.Cluster) { c.TLS.Peer.Previous.NotAfter = statetest.Now }),
 			pending: []string{"RotatingCA: waiting until all members trust the new one: demo-0, demo-1, demo-2"},
 			blocked: []string{waits("demo-2", "demo-0 would not accept it"), all},
+		},
+		"a single member restarts before others join that it would not accept": {
+			cluster: outcast(formed(1)()).Replicas(3), step: restarted(0), blocked: []string{
+				left("demo-0"),
+				"ScalingUp: 3 voters are wanted, 1 are listed, but demo-0 does not accept a new member before it restarts",
+			}, pending: left0,
+		},
+		"one that has begun to join goes, and comes again": {
+			cluster: outcast(formed(1)().Replicas(3).Learner(1).Launch(1)).Crash(1), pending: []string{"RotatingCA: demo-1"},
+			step: retire(formed(1)().Learner(1), 1), blocked: []string{
+				"ScalingDown: learner demo-1 is removed: demo-0 does not accept it before it restarts", left("demo-0")},
 		},
 		"of two members only after a third": {
 			cluster: outdated(statetest.Formed(2).Replicas(3).TLS()).Budget(2), step: secureLearner(2), pending: two,

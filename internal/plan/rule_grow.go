@@ -112,10 +112,29 @@ func unwanted(c *state.Cluster, l state.Member) string {
 			return "the cluster is about to hibernate, and " + m.Name + " is lost"
 		}
 	}
+	if name := refusing(c); name != "" && l.Health != state.Healthy {
+		return name + " does not accept it before it restarts"
+	}
 	if why := cmp.Or(otherClass(c, l.Volume), marooned(c, l)); why != "" {
 		return why
 	}
 	return lost(c, l)
+}
+
+// refusing names a voter whose process does not trust the CA of the peer certificate that is published, so that no new
+// member can join: the former CA was lost or has expired, and it has not restarted since.
+func refusing(c *state.Cluster) string {
+	for _, m := range c.Voters() {
+		if refuses(c, m) {
+			return m.Name
+		}
+	}
+	return ""
+}
+
+func refuses(c *state.Cluster, m state.Member) bool {
+	return c.TLS != nil && c.TLS.Certificates[state.PeerCertificate].Accepted() && m.Pod != nil && c.TLS.Knows(*m.Pod) &&
+		!accepts(c.TLS, *m.Pod, state.PeerCertificate)
 }
 
 func startLearner(w *walk, l state.Member) {
@@ -168,6 +187,10 @@ func scaleUp(w *walk) {
 	}
 	if !c.AllVotersHealthy() {
 		w.block(membership, activity, want+": waiting until all voters are healthy: "+sick(c))
+		return
+	}
+	if name := refusing(c); name != "" {
+		w.block(0, activity, want+", but "+name+" does not accept a new member before it restarts")
 		return
 	}
 	if verdict := w.project(quorum.AddLearner, 0); !verdict.Allowed {

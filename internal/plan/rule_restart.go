@@ -62,7 +62,7 @@ func (w *walk) mayStop(m state.Member, kind quorum.Kind, activity, why string) b
 			return wait("%s", problem)
 		}
 	}
-	if len(c.Voters()) < c.Replicas() && !quotaReached(c) {
+	if len(c.Voters()) < c.Replicas() && !quotaReached(c) && !refuses(c, m) {
 		return wait("%d voters are wanted and there are %d", c.Replicas(), len(c.Voters()))
 	}
 	for _, other := range c.Voters() {
@@ -74,15 +74,22 @@ func (w *walk) mayStop(m state.Member, kind quorum.Kind, activity, why string) b
 	if verdict := w.project(kind, m.ID); !verdict.Allowed && len(c.Voters()) > 1 {
 		return wait("%s", verdict.Reason)
 	}
-	for _, other := range c.Members {
-		if other.ID != m.ID && other.Pod != nil && !accepts(c.TLS, *other.Pod, state.PeerCertificate) {
-			return wait("%s would not accept it, because it trusts only a CA of which there are no valid certificates any "+
-				"more. Connections from before hold the members together; once no majority is left, all members are "+
-				"restarted at once",
-				other.Name)
-		}
+	if name := rejecting(c, m); name != "" {
+		return wait("%s would not accept it, because it trusts only a CA of which there are no valid certificates any "+
+			"more. Connections from before hold the members together; once no majority is left, all members are restarted "+
+			"at once", name)
 	}
 	return true
+}
+
+// rejecting names another member that would not accept this one once it has started again.
+func rejecting(c *state.Cluster, m state.Member) string {
+	for _, other := range c.Members {
+		if other.ID != m.ID && other.Pod != nil && !accepts(c.TLS, *other.Pod, state.PeerCertificate) {
+			return other.Name
+		}
+	}
+	return ""
 }
 
 // returnProblem says why a member that is stopped would not come back; empty when it would.

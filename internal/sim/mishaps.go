@@ -38,8 +38,8 @@ func (w *world) suffer(pod *corev1.Pod, what mishap) {
 	if !exists || d == nil || w.formed == 0 || !w.kube.claimStays(pod) || !w.affordable(pod) {
 		return
 	}
-	record := map[mishap]string{volumeWiped: resources.AnnotationStarted, volumeForeign: resources.AnnotationVolumeName}[what]
-	if record != "" && claim.Annotations[record] == "" {
+	records := map[mishap]string{volumeWiped: resources.AnnotationStarted, volumeForeign: resources.AnnotationVolumeName}
+	if record := records[what]; record != "" && claim.Annotations[record] == "" {
 		return // until that is recorded, nobody can tell it from a volume that was never used
 	}
 	w.log("%s: %s", pod.Name, what)

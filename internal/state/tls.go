@@ -203,8 +203,8 @@ func (t *TLS) Knows(p Pod) bool {
 // Outdated tells that the Pod trusts something else than what is wanted now.
 func (t *TLS) Outdated(p Pod) bool { return t != nil && t.Trust != "" && p.Trust != t.Trust }
 
-// Remade tells that what the Pod trusts was published again since the Pod was created. It may have mounted what was there
-// before, and does so for ever: an immutable ConfigMap is never read again
+// Remade tells that what the Pod trusts was published again since the Pod was created. It may have mounted what was
+// there before, and does so for ever: an immutable ConfigMap is never read again
 // (kubernetes/pkg/kubelet/util/manager/watch_based_manager.go).
 func (t *TLS) Remade(p Pod) bool { return t != nil && t.Trusts[p.Trust].Created.After(p.Created) }
 
