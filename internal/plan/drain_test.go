@@ -145,6 +145,8 @@ func TestTheBudgetLetsDrainsGoOn(t *testing.T) {
 		"an eviction is none":                                      {statetest.Formed(3).Terminate(1).Budget(2), 2},
 		"a Pod that ends on a node that is not ready is no reason": {statetest.Formed(3).Terminate(1).Budget(3).With(func(c *state.Cluster) { c.Nodes["node-1"] = state.Node{} }), 2},
 		"after a restart it is lowered at once":                    {statetest.Formed(3).NoPod(1).Budget(3), 2},
+		"one that was deleted is made anew for all that were launched, while nothing lists them": {
+			statetest.Ephemeral(5).NoPod(1, 2).Crash(3, 4).Unlisted().With(func(c *state.Cluster) { c.Disruption = nil }), 3},
 	}
 	for name, row := range tests {
 		t.Run(name, func(t *testing.T) {

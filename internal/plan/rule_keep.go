@@ -142,8 +142,8 @@ func (w *walk) budget() {
 	case c.Etcd.Listed:
 		w.ensure(ApplyDisruptionBudget{MinAvailable: w.minAvailable()})
 	case c.Disruption == nil && len(c.Members) > 0:
-		// It wakes: until etcd lists the voters, those whose data is there are counted.
-		w.ensure(ApplyDisruptionBudget{MinAvailable: spare(len(c.Voters()))})
+		// It wakes, or somebody deleted the budget: until etcd lists the voters, all that were ever launched may be some.
+		w.ensure(ApplyDisruptionBudget{MinAvailable: spare(max(len(c.Voters()), len(c.Latch.Launched)))})
 	}
 }
 
