@@ -18,7 +18,7 @@ const longRun = 1000
 // noRecovery is why no schedule recovers from a lost quorum.
 const noRecovery = "TestRecoveries has schedules of its own; internal/act tests a recovery with a crash before every write"
 
-// unreached are rules and steps that no schedule reaches, each with the reason.
+// unreached are rules and steps that hardly any schedule reaches (less than one in a hundred), each with the reason.
 var unreached = map[string]string{
 	"rule recovery":          noRecovery,
 	"step BeginRecovery":     noRecovery,
@@ -33,30 +33,31 @@ var unreached = map[string]string{
 func checkCoverage(t *testing.T, seen *coverage) {
 	t.Helper()
 	for _, name := range plan.Rules() {
-		checkReached(t, "rule", name, seen.rules[name])
+		checkReached(t, seen, "rule", name, seen.rules[name])
 	}
 	for _, name := range stepTypes(t) {
-		checkReached(t, "step", name, seen.steps[name])
+		checkReached(t, seen, "step", name, seen.steps[name])
 	}
 	for _, f := range allFaults() {
-		checkReached(t, "fault", f.String(), seen.faults[f.String()])
+		checkReached(t, seen, "fault", f.String(), seen.faults[f.String()])
 	}
 	for _, ephemeral := range []bool{true, false} {
 		w := newWorld(1)
 		create(w, 1, ephemeral)
 		for _, a := range actionsOf(w, ephemeral) {
-			checkReached(t, "action", a.name, seen.actions[a.name])
+			checkReached(t, seen, "action", a.name, seen.actions[a.name])
 		}
 	}
 }
 
-func checkReached(t *testing.T, kind, name string, times int) {
+func checkReached(t *testing.T, seen *coverage, kind, name string, times int) {
 	t.Helper()
 	switch reason, known := unreached[kind+" "+name]; {
 	case times == 0 && !known:
 		t.Errorf("%s %q never happened: have the schedules reach it, or list it with the reason why they cannot", kind, name)
-	case times > 0 && known:
-		t.Errorf("%s %q happened, although it is listed as unreached (%s): take it off the list", kind, name, reason)
+	case times >= seen.schedules/100 && known:
+		t.Errorf("%s %q happened %d times, although it is listed as unreached (%s): take it off the list", kind, name, times,
+			reason)
 	}
 }
 
