@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -11,9 +12,13 @@ import (
 )
 
 // TestRecoveries runs random schedules in which a majority of the voters loses its data for good. The user consents to
-// the recovery, at last; what was missing may come back before that, and after.
+// the recovery, at last; what was missing may come back before that, and after. They are a tenth as many as of the
+// others, when the environment says how many.
 func TestRecoveries(t *testing.T) {
 	seen := newCoverage()
+	if runs := simRuns(); runs > 0 {
+		setFlag(t, "rapid.checks", strconv.Itoa(max(1, runs/10/workers())))
+	}
 	checkInParallel(t, func(r *rapid.T) { recoverySchedule(r, seen) })
 	t.Log(seen)
 }

@@ -3,6 +3,7 @@ package sim
 import (
 	"flag"
 	"fmt"
+	"strconv"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -53,12 +54,17 @@ func TestSchedulesThatFailedOnce(t *testing.T) {
 // once has rapid run one schedule, that of the seed, and puts its flags back at the end of the test.
 func once(t *testing.T, seed uint64) {
 	t.Helper()
-	for name, value := range map[string]string{"rapid.seed": fmt.Sprint(seed), "rapid.checks": "1"} {
-		f := flag.Lookup(name)
-		before := f.Value.String()
-		if err := f.Value.Set(value); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = f.Value.Set(before) }) // it was valid before
+	setFlag(t, "rapid.seed", strconv.FormatUint(seed, 10))
+	setFlag(t, "rapid.checks", "1")
+}
+
+// setFlag sets a flag of rapid, and puts it back at the end of the test.
+func setFlag(t *testing.T, name, value string) {
+	t.Helper()
+	f := flag.Lookup(name)
+	before := f.Value.String()
+	if err := f.Value.Set(value); err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = f.Value.Set(before) }) // it was valid before
 }
