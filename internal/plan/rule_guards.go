@@ -87,9 +87,6 @@ func invalidSpec(w *walk) {
 			w.end()
 		}
 	}
-	if w.c.Latch == nil {
-		return
-	}
 }
 
 // transport refuses to run data of members that spoke TLS without it, and the other way round: the peer URLs, from
