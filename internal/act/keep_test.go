@@ -7,11 +7,14 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/plan"
 	"github.com/quorate/quorate/internal/resources"
 	"github.com/quorate/quorate/internal/state"
+	"github.com/quorate/quorate/internal/state/statetest"
 )
 
 // withoutBudgets is a cache whose watch of budgets stands still since before there was one.
@@ -66,10 +69,48 @@ func TestWhatAPredecessorLeftIsNotAdoptedForAnEtcdClusterThatIsGone(t *testing.T
 		"a certificate": plan.PublishCertificate{Name: state.PeerCertificate, Renew: true},
 		"an authority":  plan.SetAuthority{Side: state.PeerSide, Change: plan.BeginRotation},
 		"a budget":      plan.ApplyDisruptionBudget{MinAvailable: 3},
+		"the latch":     plan.FormLatch{},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, managed(t), orphaned).create(budget.DeepCopy())
+			kept := managed(t)
+			kept.Cluster.Spec.Storage.ReclaimPolicy = ptr.To(v1alpha1.ReclaimDelete)
+			latch := resources.Latch(kept.Cluster, resources.NewLatch(kept.Cluster, 1, "token-1", 3, statetest.Version))
+			latch.OwnerReferences = nil
+			w := newWorld(t, kept, orphaned).create(budget.DeepCopy(), latch)
 			w.unchanged(w.do(w.observe(), step), observeAgain)
 		})
+	}
+}
+
+// stale is a cache that holds the budget as it was.
+type stale struct {
+	client.Client
+	budget *policyv1.PodDisruptionBudget
+}
+
+func (c stale) Get(ctx context.Context, key client.ObjectKey, into client.Object, o ...client.GetOption) error {
+	if budget, ok := into.(*policyv1.PodDisruptionBudget); ok {
+		c.budget.DeepCopyInto(budget)
+		return nil
+	}
+	return c.Client.Get(ctx, key, into, o...)
+}
+
+func TestABudgetThatWasRaisedUnseenIsNotLowered(t *testing.T) {
+	w := memberWorld(t)
+	w.create(resources.DisruptionBudget(w.kept.Cluster, 2))
+	var before policyv1.PodDisruptionBudget
+	key := client.ObjectKey{Namespace: "shop", Name: resources.DisruptionBudgetName("demo")}
+	if err := w.api.Get(t.Context(), key, &before); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.do(w.observe(), plan.ApplyDisruptionBudget{MinAvailable: 4}); err != nil {
+		t.Fatal(err)
+	}
+	w.operator.Client = stale{w.api, &before}
+	observeAgain.check(t, w.do(w.observe(), plan.ApplyDisruptionBudget{MinAvailable: 3}))
+	var after policyv1.PodDisruptionBudget
+	if err := w.api.Get(t.Context(), key, &after); err != nil || after.Spec.MinAvailable.IntValue() != 4 {
+		t.Errorf("the budget is %v (%v), want it as it was raised", after.Spec.MinAvailable, err)
 	}
 }

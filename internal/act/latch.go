@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/quorate/quorate/internal/plan"
 	"github.com/quorate/quorate/internal/resources"
@@ -93,5 +94,15 @@ func changeLatch(ctx context.Context, w *writer, c *state.Cluster, change func(*
 		return fmt.Errorf("the latch is gone: %w", errChanged)
 	}
 	observed := *c.Latch
-	return w.update(ctx, resources.Latch(w.cluster, change(&observed)))
+	return w.updateLatch(ctx, c, resources.Latch(w.cluster, change(&observed)))
+}
+
+// updateLatch replaces the latch. One that nobody owns is not given to an EtcdCluster that is gone.
+func (w *writer) updateLatch(ctx context.Context, c *state.Cluster, desired *corev1.ConfigMap) error {
+	if c.Latch.Owner == "" && metav1.GetControllerOf(desired) != nil {
+		if err := mayOwn(ctx, w); err != nil {
+			return err
+		}
+	}
+	return w.update(ctx, desired)
 }

@@ -62,7 +62,7 @@ func recordLaunched(ctx context.Context, w *writer, c *state.Cluster, ids []uint
 	})
 	latch.Launched = append(latch.Launched, ids...)
 	cm := resources.Latch(w.cluster, latch)
-	if err := w.update(ctx, cm); err != nil {
+	if err := w.updateLatch(ctx, c, cm); err != nil {
 		return nil, err
 	}
 	latch.ResourceVersion = cm.ResourceVersion

@@ -127,6 +127,7 @@ func (w *writer) apply(ctx context.Context, k kept) error {
 	}
 	switch {
 	case apierrors.IsNotFound(err):
+		return w.applyNow(ctx, desired)
 	case err != nil:
 		return fmt.Errorf("read %s: %w", describe(desired), err)
 	case metav1.GetControllerOf(seen) == nil && seen.GetLabels()[resources.LabelCluster] == w.cluster.Name:
@@ -141,6 +142,8 @@ func (w *writer) apply(ctx context.Context, k kept) error {
 	case seen.GetAnnotations()[resources.AnnotationDesired] == hash:
 		return w.mend(ctx, k)
 	}
+	// Another operator that is ahead of this one's cache may have raised a budget: a conflict then.
+	desired.SetResourceVersion(seen.GetResourceVersion())
 	return w.applyNow(ctx, desired)
 }
 

@@ -166,7 +166,7 @@ func hopelessPod(c *state.Cluster, m state.Member) string {
 		return "it does not run, and the spec has changed since it was created"
 	case c.TLS.Outdated(*p) && obstacle(c, m) == "" && (!c.Formed() || stopped):
 		return "it trusts other certificate authorities than those that are trusted now"
-	case stopped && c.TLS.Remade(*p) && p.LastExit != nil:
+	case stopped && c.TLS.Remade(*p) && p.LastExit != nil && obstacle(c, m) == "":
 		return "it does not run, and what it trusts was published again since it was created"
 	default:
 		return ""

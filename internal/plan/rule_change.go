@@ -40,27 +40,35 @@ var changeSources = []func(*state.Cluster, state.Member) need{
 	repairNeed, trustNeed, templateNeed, quotaNeed, relocationNeed, shrinkNeed, surgeNeed,
 }
 
-// needOf is what takes most of all that the sources ask of the member; of equals the first. What makes a member
-// reachable again comes before all else, which waits for its health.
+// needOf is what takes most of all that the sources ask of the member; of equals the first.
 func needOf(c *state.Cluster, m state.Member) need {
 	var most need
 	if m.Learner || !m.Listed {
 		return most
 	}
 	for _, source := range changeSources {
-		n := source(c, m)
-		if n.unreachable && m.Health != state.Healthy {
-			most = n
-			break
-		}
-		if n.how > most.how {
+		if n := source(c, m); n.how > most.how {
 			most = n
 		}
 	}
-	if most.how == recreated && c.Ephemeral() {
-		most.how = moved // its data would go with its Pod
+	return keepingData(c, most)
+}
+
+// nextNeed is what the member undergoes first: what makes it reachable again comes before all else, which waits for its
+// health.
+func nextNeed(c *state.Cluster, m state.Member) need {
+	if n := trustNeed(c, m); n.how != untouched && m.Health != state.Healthy {
+		return keepingData(c, n)
 	}
-	return most
+	return needOf(c, m)
+}
+
+// keepingData moves an ephemeral member instead of creating its Pod again: its data would go with it.
+func keepingData(c *state.Cluster, n need) need {
+	if n.how == recreated && c.Ephemeral() {
+		n.how = moved
+	}
+	return n
 }
 
 // trustNeed has members restart whose process trusts something else than what is wanted now: etcd reads CA files only
@@ -79,10 +87,18 @@ func trustNeed(c *state.Cluster, m state.Member) need {
 	return n
 }
 
+// lockedOut tells that the member does not accept the operator's certificate before it has restarted: only we cannot
+// reach it.
+func lockedOut(c *state.Cluster, m state.Member) bool {
+	return m.Health == state.Unknown && m.Pod != nil && c.TLS.Outdated(*m.Pod) &&
+		!accepts(c.TLS, *m.Pod, state.OperatorCertificate)
+}
+
 // hopeless tells that nobody can reach a member before it restarts, and that it would not come back: its volume goes
 // with its Pod. Whether it is needed only a person can say.
 func hopeless(c *state.Cluster, m state.Member) bool {
-	return m.Health == state.Unknown && m.Pod != nil && c.TLS.Outdated(*m.Pod) && endangered(c, m) != ""
+	v := m.Volume
+	return !c.Ephemeral() && lockedOut(c, m) && (v == nil || v.Vanishing() != "" || v.Disk.Nowhere())
 }
 
 // changeMembers changes one member at a time: those in trouble first, then the followers, the leader last, and after
@@ -99,7 +115,7 @@ func changeMembers(w *walk) {
 	m := slices.MinFunc(changing, func(a, b state.Member) int {
 		return cmp.Or(cmp.Compare(rank(surging(c, a)), rank(surging(c, b))), turn(c, a, b))
 	})
-	n := needOf(c, m)
+	n := nextNeed(c, m)
 	switch {
 	case len(c.Voters()) > c.Replicas():
 	case n.how == patched:
@@ -121,7 +137,7 @@ func changesLeft(c *state.Cluster, changing []state.Member) string {
 	var kinds []string
 	names := map[string][]string{}
 	for _, m := range changing {
-		n := needOf(c, m)
+		n := nextNeed(c, m)
 		kind := "restart one at a time, because " + n.why
 		if n.how == moved {
 			kind = "are moved to new members one at a time, because " + n.why
@@ -137,10 +153,12 @@ func changesLeft(c *state.Cluster, changing []state.Member) string {
 	return strings.Join(kinds, ". ")
 }
 
-// turn orders members for a change: those in trouble first, the leader last, of the others the highest slot first.
+// turn orders members for a change: those in trouble first, then those that would accept no other that has restarted,
+// the leader last, of the others the highest slot first.
 func turn(c *state.Cluster, a, b state.Member) int {
 	return cmp.Or(
 		cmp.Compare(rank(a.Health == state.Healthy), rank(b.Health == state.Healthy)),
+		cmp.Compare(rank(!refuses(c, a)), rank(!refuses(c, b))),
 		cmp.Compare(rank(a.ID == c.Etcd.Leader), rank(b.ID == c.Etcd.Leader)),
 		cmp.Compare(b.Slot, a.Slot),
 	)

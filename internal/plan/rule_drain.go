@@ -17,7 +17,7 @@ import (
 func drain(w *walk) {
 	c := w.c
 	leader := c.MemberByID(c.Etcd.Leader)
-	if leader == nil || !c.Etcd.Listed || !c.Etcd.Serving || !cordoned(c, *leader) {
+	if leader == nil || !c.Etcd.Listed || !c.Etcd.Serving || !cordoned(c, *leader) || !handsOver(c, *leader) {
 		return
 	}
 	if !w.project(quorum.None, 0).Allowed {

@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -112,8 +113,8 @@ func unwanted(c *state.Cluster, l state.Member) string {
 			return "the cluster is about to hibernate, and " + m.Name + " is lost"
 		}
 	}
-	if name := refusing(c); name != "" && l.Health != state.Healthy {
-		return name + " does not accept it before it restarts"
+	if m := refusing(c); m != nil && l.Health != state.Healthy {
+		return m.Name + " does not accept it before it restarts"
 	}
 	if why := cmp.Or(otherClass(c, l.Volume), marooned(c, l)); why != "" {
 		return why
@@ -121,17 +122,25 @@ func unwanted(c *state.Cluster, l state.Member) string {
 	return lost(c, l)
 }
 
-// refusing names a voter whose process does not trust the CA of the peer certificate that is published, so that no new
-// member can join: the former CA was lost or has expired, and it has not restarted since.
-func refusing(c *state.Cluster) string {
-	for _, m := range c.Voters() {
-		if refuses(c, m) {
-			return m.Name
+// refusing is a voter because of which no new member can join: its process does not trust the CA of the peer
+// certificate that is published, because the former one was lost or has expired, and it leads or can be restarted at
+// once. Another may be restarted only after somebody has joined. Nil when there is none.
+func refusing(c *state.Cluster) *state.Member {
+	voters := c.Voters()
+	healthy := 0
+	for _, m := range voters {
+		healthy += rank(m.Health == state.Healthy)
+	}
+	for _, m := range voters {
+		dispensable := len(voters) == 1 || healthy-rank(m.Health == state.Healthy) >= quorum.Majority(len(voters))
+		if refuses(c, m) && (m.ID == c.Etcd.Leader || dispensable) {
+			return &m
 		}
 	}
-	return ""
+	return nil
 }
 
+// refuses tells that the voter does not accept the peer certificate that is published before it has restarted.
 func refuses(c *state.Cluster, m state.Member) bool {
 	return c.TLS != nil && c.TLS.Certificates[state.PeerCertificate].Accepted() && m.Pod != nil && c.TLS.Knows(*m.Pod) &&
 		!accepts(c.TLS, *m.Pod, state.PeerCertificate)
@@ -189,8 +198,8 @@ func scaleUp(w *walk) {
 		w.block(membership, activity, want+": waiting until all voters are healthy: "+sick(c))
 		return
 	}
-	if name := refusing(c); name != "" {
-		w.block(0, activity, want+", but "+name+" does not accept a new member before it restarts")
+	if m := refusing(c); m != nil {
+		w.awaitAcceptance(*m, activity, want)
 		return
 	}
 	if verdict := w.project(quorum.AddLearner, 0); !verdict.Allowed {
@@ -204,5 +213,20 @@ func scaleUp(w *walk) {
 	}, activity, want)
 	if w.d.Step == nil && !hasReason(w.d.Blocked, activity) {
 		w.block(0, activity, want+": waiting for the above")
+	}
+}
+
+// awaitAcceptance tells what an addition waits for that a voter would not accept, and takes the leadership from one
+// that cannot restart before the addition.
+func (w *walk) awaitAcceptance(m state.Member, activity, want string) {
+	c := w.c
+	want += ", but " + m.Name + " does not accept a new member before it restarts"
+	if c.Ephemeral() {
+		want += ", which would cost its data: save it with etcdctl snapshot save, and restore it into a new cluster"
+	}
+	w.block(0, activity, want)
+	accepts := func(other state.Member) bool { return other.Health == state.Healthy && !refuses(c, other) }
+	if len(c.Voters()) == 2 && handsOver(c, m) && slices.ContainsFunc(c.Voters(), accepts) {
+		w.handOver(m, activity, "restarted")
 	}
 }

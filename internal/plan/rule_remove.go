@@ -137,9 +137,9 @@ func terminating(c *state.Cluster, leaving state.Member) string {
 }
 
 // handsOver tells that the member leads and has somebody to hand the leadership to. Only the leader itself can: one
-// that nobody reaches before it restarts leaves the others to an election.
+// that locks us out leaves the others to an election.
 func handsOver(c *state.Cluster, m state.Member) bool {
-	return c.Etcd.Leader == m.ID && len(c.Voters()) > 1 && (m.Health != state.Unknown || !needOf(c, m).unreachable)
+	return c.Etcd.Leader == m.ID && len(c.Voters()) > 1 && !lockedOut(c, m)
 }
 
 // handOver moves the leadership, before the leader is stopped or removed, which would leave the others to wait for an

@@ -42,6 +42,7 @@ func TestSchedulesThatFailedOnce(t *testing.T) {
 		{1118000929, "a lost CA was restored as that of a foreign certificate in a Secret"},
 		{1144000265, "a new member was waited for that the only voter did not accept before its restart, which waited for it"},
 		{1311001313, "a budget that somebody deleted was made anew for those that were left, while nothing listed the voters"},
+		{1722002896, "an operator whose cache was from the bootstrap lowered the budget"},
 		{14707, "evictions on a budget that did not know yet of a Pod that somebody had deleted"},
 	} {
 		t.Run(fmt.Sprintf("%d: %s", r.seed, r.was), func(t *testing.T) {
