@@ -43,6 +43,7 @@ func TestSchedulesThatFailedOnce(t *testing.T) {
 		{1144000265, "a new member was waited for that the only voter did not accept before its restart, which waited for it"},
 		{1311001313, "a budget that somebody deleted was made anew for those that were left, while nothing listed the voters"},
 		{1722002896, "an operator whose cache was from the bootstrap lowered the budget"},
+		{1750000800, "a client CA that was lost before the cluster formed locked a user out that had started even before"},
 		{14707, "evictions on a budget that did not know yet of a Pod that somebody had deleted"},
 	} {
 		t.Run(fmt.Sprintf("%d: %s", r.seed, r.was), func(t *testing.T) {

@@ -38,8 +38,8 @@ func (u *user) secret() *corev1.Secret {
 
 func (u *user) tick() {
 	c, s := u.world.cluster(), u.secret()
-	if c == nil || s == nil {
-		return
+	if c == nil || s == nil || u.world.formed == 0 {
+		return // it is restarted, and reads the Secret again, until the cluster serves
 	}
 	if s.ResourceVersion != u.seen {
 		u.seen = s.ResourceVersion
