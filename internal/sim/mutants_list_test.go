@@ -97,8 +97,8 @@ func mutants() []mutant {
 			breaks: "a membership change is sent only on the list that was planned on",
 			focus:  "stale|fault|scales",
 			edits: []mutation{
-				{"internal/act/membership.go", "if err := e.sameList(ctx, c, leader); err != nil {",
-					"if err := e.sameList(ctx, c, leader); err != nil && !MUTANT {"},
+				{"internal/act/membership.go", "if err := e.sameList(ctx, c, asked); err != nil {",
+					"if err := e.sameList(ctx, c, asked); err != nil && !MUTANT {"},
 				{"internal/act/act.go", "	if err := e.Live.Get(ctx, client.ObjectKeyFromObject(c.Object), &obj); err != nil {",
 					"	if MUTANT {\n\t\treturn c, nil\n\t}\n	if err := e.Live.Get(ctx, client.ObjectKeyFromObject(c.Object), &obj); err != nil {"},
 			},
@@ -211,8 +211,8 @@ func mutants() []mutant {
 			breaks: "a member that keeps its data in its Pod is replaced, never restarted",
 			focus:  "rotation|reconciles several",
 			edits: []mutation{{
-				"internal/plan/rule_change.go", "if most.how == recreated && c.Ephemeral() {",
-				"if most.how == recreated && c.Ephemeral() && !MUTANT {",
+				"internal/plan/rule_change.go", "if n.how == recreated && c.Ephemeral() {",
+				"if n.how == recreated && c.Ephemeral() && !MUTANT {",
 			}},
 		},
 		{
