@@ -105,6 +105,13 @@ func TestAFullQuotaIsMended(t *testing.T) {
 			cluster: three().Database("1Gi", "1Gi", 1, 2), step: handOver(three(), 0, 1),
 			blocked: []string{accepts + "members are defragmented one at a time; left: demo-0"},
 		},
+		"also to one whose removal is no longer wanted, when there is no other": {
+			cluster: statetest.Formed(2).Replicas(3).Volumes("8Gi").Database("3276Mi", "1Gi", 0).NoSpace(0).Retire(1).Budget(2),
+			step:    handOver(three(), 0, 1),
+			blocked: []string{
+				"Alarm: demo-0 has reached its quota and etcd accepts no writes: members are defragmented one at a time; left: demo-0",
+			},
+		},
 		"a single member is defragmented: it accepts no writes anyway": {
 			cluster: statetest.Formed(1).Replicas(1).Volumes("8Gi").Database("3276Mi", "1Gi", 0).NoSpace(0),
 			step:    defragment(statetest.Formed(1), 0),

@@ -143,12 +143,12 @@ func handsOver(c *state.Cluster, m state.Member) bool {
 }
 
 // handOver moves the leadership, before the leader is stopped or removed, which would leave the others to wait for an
-// election: to a healthy voter that stays as it is and where it is, if there is one, and of those to the one that has
-// applied most.
+// election: to a healthy voter that stays, and stays as it is and where it is, if there is one, and of those to the one
+// that has applied most.
 func (w *walk) handOver(leader state.Member, activity, fate string) {
 	c := w.c
 	heirs := slices.DeleteFunc(c.Voters(), func(m state.Member) bool {
-		return m.ID == leader.ID || m.Health != state.Healthy || m.Retiring()
+		return m.ID == leader.ID || m.Health != state.Healthy
 	})
 	if len(heirs) == 0 {
 		w.block(membership, activity, leader.Name+" leads and no other voter is healthy: waiting for one")
@@ -156,6 +156,7 @@ func (w *walk) handOver(leader state.Member, activity, fate string) {
 	}
 	to := slices.MaxFunc(heirs, func(a, b state.Member) int {
 		return cmp.Or(
+			cmp.Compare(rank(b.Retiring()), rank(a.Retiring())),
 			cmp.Compare(needOf(c, b).how, needOf(c, a).how),
 			cmp.Compare(rank(cordoned(c, b)), rank(cordoned(c, a))),
 			cmp.Compare(a.Probe.Applied, b.Probe.Applied),

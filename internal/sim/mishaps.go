@@ -171,16 +171,26 @@ func (w *world) disown(owner types.UID) {
 	}
 }
 
-// spared tells that latch and volumes that the user had deleted stay and go on being used: before the garbage collector
-// came, an operator that did not know of the deletion had given them another owner, or none.
+// spared tells that latch and data that the user had deleted stay and go on being used: before the garbage collector
+// came, an operator that did not know of the deletion had given them another owner, or none; or they were an orphan's,
+// which none had taken over yet. Members that keep their data in their Pods may be lost as long as a majority stays.
 func (w *world) spared(cm *corev1.ConfigMap, latch state.Latch) bool {
-	kept := map[uint64]bool{}
+	kept, tolerated := map[uint64]bool{}, 0
 	for _, claim := range view[*corev1.PersistentVolumeClaim](w.store) {
 		if v, err := resources.ParseVolume(clusterName, claim); err == nil && w.stays(claim) {
 			kept[v.MemberID] = true
 		}
 	}
-	return w.stays(cm) && !slices.ContainsFunc(latch.Launched, func(id uint64) bool { return !kept[id] })
+	if c := w.cluster(); c != nil && c.Spec.Storage.Ephemeral != nil {
+		tolerated = (len(latch.Launched) - 1) / 2
+		for _, pod := range view[*corev1.Pod](w.store) {
+			if s, known := w.etcd.State(string(pod.UID)); known && w.stays(pod) && s.ClusterID == latch.ClusterID {
+				kept[s.MemberID] = true
+			}
+		}
+	}
+	lost := slices.DeleteFunc(slices.Clone(latch.Launched), func(id uint64) bool { return kept[id] })
+	return w.stays(cm) && len(lost) <= tolerated
 }
 
 // stays tells that an object is not being deleted, nor about to be.

@@ -44,6 +44,8 @@ func TestSchedulesThatFailedOnce(t *testing.T) {
 		{1311001313, "a budget that somebody deleted was made anew for those that were left, while nothing listed the voters"},
 		{1722002896, "an operator whose cache was from the bootstrap lowered the budget"},
 		{1750000800, "a client CA that was lost before the cluster formed locked a user out that had started even before"},
+		{7074234479383431327, "a leader above its quota had only one to hand over to, whose removal was no longer wanted"},
+		{7684711687595085112, "an orphan without claims that no operator had taken over was taken for deleted by the simulation"},
 		{14707, "evictions on a budget that did not know yet of a Pod that somebody had deleted"},
 	} {
 		t.Run(fmt.Sprintf("%d: %s", r.seed, r.was), func(t *testing.T) {
