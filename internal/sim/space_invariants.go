@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -84,7 +85,7 @@ func (w *world) checkOperation(o *operation) {
 			w.fail("history is compacted, although the spec does not permit it")
 		}
 		return
-	case len(w.operations) > 0:
+	case slices.ContainsFunc(w.operations, w.goesOn):
 		w.fail("member %x is defragmented while another operation goes on", state.MemberID)
 	}
 	voters, _ := standing(t.members)
@@ -99,6 +100,12 @@ func (w *world) checkOperation(o *operation) {
 			w.fail("member %x is defragmented while %x is not healthy", state.MemberID, m.ID)
 		}
 	}
+}
+
+// goesOn tells that the process in which an operation was begun still runs: it ends with the process.
+func (w *world) goesOn(o *operation) bool {
+	state, known := w.etcd.State(o.target.PodUID)
+	return known && state.Running
 }
 
 // outgrown tells that the Pod's quota is smaller than the one that follows from the smallest volume.
