@@ -24,6 +24,11 @@ var conditionTypes = conditions{
 	v1alpha1.ConditionReady, v1alpha1.ConditionAvailable, v1alpha1.ConditionProgressing, v1alpha1.ConditionDegraded,
 }
 
+// replacementAsked asks for the replacement of a member that is there no more.
+func replacementAsked(c *state.Cluster) {
+	c.Object.Annotations = map[string]string{v1alpha1.AnnotationReplaceMember: "8e9e05c52164694d"}
+}
+
 func TestConditions(t *testing.T) {
 	const (
 		asSpecified = "False AsSpecified: nothing to do"
@@ -46,6 +51,10 @@ func TestConditions(t *testing.T) {
 	}{
 		"a cluster at rest": {statetest.Formed(3), outcome{}, conditions{
 			"True AsSpecified: all 3 voters are healthy", quorate, asSpecified, fine,
+		}},
+		"a request that was carried out": {statetest.Formed(3).With(replacementAsked), outcome{}, conditions{
+			"True AsSpecified: all 3 voters are healthy", quorate,
+			"False AsSpecified: the annotation quorate.dev/replace-member names 8e9e05c52164694d, which is no member", fine,
 		}},
 		"a single member at rest tells what it cannot stand": {statetest.Formed(1).Replicas(1), outcome{}, conditions{
 			"True AsSpecified: all 1 voters are healthy", "True SingleMember: no failure is tolerated", asSpecified, fine,

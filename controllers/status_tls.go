@@ -89,8 +89,27 @@ func certificatesValid(c *state.Cluster, d plan.Decision, blocked []plan.Blocked
 		// Its steps follow one another; between two of them nothing is waited for.
 		cond.Reason, cond.Message = v1alpha1.ReasonRotatingCA, "the "+string(side)+" CA is rotated"
 	}
-	for _, p := range d.Pending {
-		cond.Reason, cond.Message = p.Reason, p.Message
+	return withRenewals(cond, d.Pending)
+}
+
+// withRenewals says of a condition of valid certificates which of them are on their way; other things are pending, too.
+func withRenewals(cond metav1.Condition, pending []plan.Blocked) metav1.Condition {
+	var parts []string
+	for _, p := range pending {
+		switch p.Reason {
+		case v1alpha1.ReasonRotatingCA:
+			cond.Reason = p.Reason
+		case v1alpha1.ReasonCertificateRenewing:
+			if cond.Reason != v1alpha1.ReasonRotatingCA {
+				cond.Reason = p.Reason
+			}
+		default:
+			continue
+		}
+		parts = append(parts, p.Message)
+	}
+	if len(parts) > 0 {
+		cond.Message = strings.Join(parts, ". ")
 	}
 	return cond
 }
@@ -137,16 +156,19 @@ func missingCertificates(t *state.TLS) []string {
 	return list
 }
 
-// withPending adds what goes on in the background to the message of Progressing.
+// withPending adds what goes on in the background to the message of Progressing; a mere remark on what is as specified
+// does not make it true.
 func withPending(cond metav1.Condition, pending []plan.Blocked) metav1.Condition {
 	if len(pending) == 0 || cond.Reason == v1alpha1.ReasonPaused || cond.Reason == v1alpha1.ReasonDeleting {
 		return cond
 	}
 	var parts []string
-	if cond.Status == metav1.ConditionTrue {
+	goesOn := slices.IndexFunc(pending, func(p plan.Blocked) bool { return p.Reason != v1alpha1.ReasonAsSpecified })
+	switch {
+	case cond.Status == metav1.ConditionTrue:
 		parts = append(parts, cond.Message)
-	} else {
-		cond.Status, cond.Reason = metav1.ConditionTrue, pending[0].Reason
+	case goesOn >= 0:
+		cond.Status, cond.Reason = metav1.ConditionTrue, pending[goesOn].Reason
 	}
 	for _, p := range pending {
 		if !slices.Contains(parts, p.Message) {

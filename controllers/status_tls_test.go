@@ -33,6 +33,9 @@ func TestCertificatesValid(t *testing.T) {
 		parts   []string
 	}{
 		"at rest": {statetest.Formed(3).TLS(), outcome{}, "True CertificatesValid", []string{"all certificates are valid"}},
+		"at rest while something else is pending": {
+			statetest.Formed(3).TLS().With(replacementAsked), outcome{}, "True CertificatesValid", []string{"all certificates are valid"},
+		},
 		"from sources": {
 			statetest.Formed(3).TLS().From(v1alpha1.TLSSecrets), outcome{}, "True CertificatesValid", nil,
 		},

@@ -58,7 +58,6 @@ const (
 	ReasonCertificateRenewing = "CertificateRenewing"
 	ReasonRotatingCA          = "RotatingCA"
 	ReasonAuthRequired        = "AuthRequired"
-	ReasonRestartingMember    = "RestartingMember"
 	ReasonActionFailed        = "ActionFailed"
 	ReasonVolumeGrowing       = "VolumeGrowing"
 	ReasonVolumeGrowthRefused = "VolumeGrowthRefused"

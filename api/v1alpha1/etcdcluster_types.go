@@ -131,7 +131,7 @@ type EtcdClusterSpec struct {
 // ImageSpec says where the etcd image comes from. Its tag is always "v" and the version.
 type ImageSpec struct {
 	// repository is the image without tag and digest. Default gcr.io/etcd-development/etcd.
-	// The image must be laid out as the official one: etcd and etcdctl in its PATH.
+	// The image must be laid out as the official one: etcd, etcdctl and etcdutl (which a recovery needs) in its PATH.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=255
@@ -191,8 +191,8 @@ type StorageSpec struct {
 	Size *resource.Quantity `json:"size,omitempty"`
 
 	// maxSize lets the operator expand the volumes up to this size, in steps of half the present size and at least 1Gi:
-	// when the data fills 80 % of etcd's quota, when the database takes 60 % of the volume, and when a member stops
-	// because its volume is full. When not set, the volumes have storage.size.
+	// when the data fills 80 % of etcd's quota (unless etcd.quotaBackendBytes sets it), when the database takes 60 % of
+	// the volume, and when a member stops because its volume is full. When not set, the volumes have storage.size.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('100Mi')) >= 0",message="storage.maxSize must be a quantity of at least 100Mi, such as 64Gi"
 	MaxSize *resource.Quantity `json:"maxSize,omitempty"`

@@ -16,8 +16,8 @@ import (
 	"github.com/quorate/quorate/internal/state"
 )
 
-// readTLS describes the certificates of the cluster, and gives those of the operator itself to its etcd clients.
-// Private keys do not leave this function.
+// readTLS describes the certificates of the cluster, and gives those of the operator itself to its etcd clients. The
+// observation holds no private key.
 func (o *Observer) readTLS(ctx context.Context, reader client.Reader, c *state.Cluster, found objects) error {
 	if !resources.SpeaksTLS(c.Object) {
 		return nil

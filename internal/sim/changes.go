@@ -9,8 +9,19 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// nodeCPU is what a node has: a Pod that asks for more is never given it.
-const nodeCPU = "8"
+// What nodes have of cpu: a Pod that asks for more is never given it. One node is larger than all others.
+const (
+	nodeCPU       = "8"
+	largerNode    = "node-0"
+	largerNodeCPU = "32"
+)
+
+func cpuOf(node string) resource.Quantity {
+	if node == largerNode {
+		return resource.MustParse(largerNodeCPU)
+	}
+	return resource.MustParse(nodeCPU)
+}
 
 // versionOf the etcd in an image, whose tag is "v" and the version.
 func versionOf(image string) string {
@@ -38,7 +49,7 @@ func (k *kube) change(pod *corev1.Pod, c *container) {
 		return
 	}
 	c.patched = 0
-	if k.feasible(spec.Resources) {
+	if feasible(pod.Spec.NodeName, spec.Resources) {
 		c.resources = *spec.Resources.DeepCopy()
 	}
 	if spec.Image != c.image {
@@ -49,8 +60,9 @@ func (k *kube) change(pod *corev1.Pod, c *container) {
 	}
 }
 
-func (k *kube) feasible(r corev1.ResourceRequirements) bool {
-	return r.Requests.Cpu().Cmp(resource.MustParse(nodeCPU)) <= 0
+// feasible tells that the node has as much.
+func feasible(node string, r corev1.ResourceRequirements) bool {
+	return r.Requests.Cpu().Cmp(cpuOf(node)) <= 0
 }
 
 // reportResize tells of resources that the Pod asks for and does not have.
@@ -61,7 +73,7 @@ func (k *kube) reportResize(pod *corev1.Pod, c *container) {
 	wanted := pod.Spec.Containers[0].Resources
 	switch {
 	case !c.started || equal(wanted, c.resources):
-	case !k.feasible(wanted):
+	case !feasible(pod.Spec.NodeName, wanted):
 		pod.Status.Conditions = append(pod.Status.Conditions, corev1.PodCondition{
 			Type: corev1.PodResizePending, Status: corev1.ConditionTrue, Reason: corev1.PodReasonInfeasible,
 			Message: "Node didn't have enough capacity: cpu",

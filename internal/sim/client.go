@@ -13,8 +13,10 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	ctrlcache "sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/quorate/quorate/controllers"
 	"github.com/quorate/quorate/internal/etcd"
 )
 
@@ -52,18 +54,23 @@ func (v reader) List(_ context.Context, into client.ObjectList, opts ...client.L
 	return meta.SetList(into, items)
 }
 
-// cache is an informer cache for each kind: it lags behind the store until it is advanced.
+// cache is an informer cache for each kind: it lags behind the store until it is advanced. It holds what the deployed
+// operator's cache does.
 type cache struct {
-	store *store
-	view  reader
-	seen  map[string]int
+	store   *store
+	options map[string]ctrlcache.ByObject
+	view    reader
+	seen    map[string]int
 }
 
 // newCache lists everything, as informers do at start.
 func newCache(s *store) *cache {
-	c := &cache{store: s, view: reader{}, seen: map[string]int{}}
+	c := &cache{store: s, options: map[string]ctrlcache.ByObject{}, view: reader{}, seen: map[string]int{}}
+	for obj, o := range controllers.CacheOptions(nil).ByObject {
+		c.options[kindOf(obj)] = o
+	}
 	for r, obj := range s.objects {
-		c.view[r] = obj
+		c.take(change{ref: r, obj: obj})
 	}
 	for kind, h := range s.history {
 		c.seen[kind] = len(h)
@@ -74,13 +81,23 @@ func newCache(s *store) *cache {
 // advance takes up to n changes of the kind.
 func (c *cache) advance(kind string, n int) {
 	for h := c.store.history[kind]; n > 0 && c.seen[kind] < len(h); n-- {
-		ch := h[c.seen[kind]]
+		c.take(h[c.seen[kind]])
 		c.seen[kind]++
-		if ch.obj == nil {
-			delete(c.view, ch.ref)
-		} else {
-			c.view[ch.ref] = ch.obj
-		}
+	}
+}
+
+// take takes up one change, as far as the cache's selector and transform let it through.
+func (c *cache) take(ch change) {
+	o := c.options[ch.ref.kind]
+	if ch.obj == nil || o.Label != nil && !o.Label.Matches(labels.Set(ch.obj.GetLabels())) {
+		delete(c.view, ch.ref)
+		return
+	}
+	c.view[ch.ref] = ch.obj
+	if o.Transform != nil {
+		slim, err := o.Transform(clone(ch.obj))
+		must(err)
+		c.view[ch.ref], _ = slim.(client.Object)
 	}
 }
 

@@ -53,7 +53,7 @@ func templateEdits() []edit {
 		}},
 		{"cpu", cpu("200m", "")},
 		{"cpu and a limit", cpu("200m", "1")},
-		{"more cpu than a node has", cpu("16", "")},
+		{"more cpu than most nodes have", cpu("16", "")},
 		{"a priority class", func(s *v1alpha1.EtcdClusterSpec) { template(s).Spec.PriorityClassName = ptr.To("high") }},
 		{"a flag", func(s *v1alpha1.EtcdClusterSpec) {
 			if s.Etcd == nil {

@@ -135,7 +135,7 @@ func (k *kube) addNode(name string) {
 	must(k.world.store.create(&corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelHostname: name}},
 		Status: corev1.NodeStatus{Allocatable: corev1.ResourceList{
-			corev1.ResourceCPU: resource.MustParse(nodeCPU), corev1.ResourceMemory: resource.MustParse("32Gi"),
+			corev1.ResourceCPU: cpuOf(name), corev1.ResourceMemory: resource.MustParse("32Gi"),
 		}},
 	}))
 }

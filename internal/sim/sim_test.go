@@ -153,8 +153,9 @@ func (w *world) endMaintenance() {
 		w.kube.taintOutOfService(node, false)
 		w.kube.uncordon(node)
 	}
-	if c := w.cluster(); !w.kube.feasible(corev1.ResourceRequirements{Requests: resources.Requests(c)}) {
-		w.editSpec("as much cpu as a node has", func(s *v1alpha1.EtcdClusterSpec) { s.PodTemplate.Spec.Resources = nil })
+	asked := corev1.ResourceRequirements{Requests: resources.Requests(w.cluster())}
+	if slices.ContainsFunc(w.kube.nodes, func(node string) bool { return !feasible(node, asked) }) {
+		w.editSpec("as much cpu as every node has", func(s *v1alpha1.EtcdClusterSpec) { s.PodTemplate.Spec.Resources = nil })
 	}
 	if c := w.cluster(); c.Spec.Image != nil {
 		w.editSpec("the image as it was", func(s *v1alpha1.EtcdClusterSpec) { s.Image = nil })

@@ -132,7 +132,7 @@ func (k *kube) schedule(pod *corev1.Pod) {
 			node = d.node
 		}
 	}
-	if node == "" || !k.schedulable(node) || !k.feasible(pod.Spec.Containers[0].Resources) {
+	if node == "" || !k.schedulable(node) || !feasible(node, pod.Spec.Containers[0].Resources) {
 		k.unschedulable(pod, "no node can run it")
 		return
 	}
@@ -163,7 +163,8 @@ func (k *kube) pick(pod *corev1.Pod) string {
 	}
 	best := ""
 	for _, n := range k.nodes {
-		if k.schedulable(n) && (best == "" || load[n] < load[best]) && pinnedTo(pod, n) {
+		fits := pinnedTo(pod, n) && feasible(n, pod.Spec.Containers[0].Resources)
+		if k.schedulable(n) && (best == "" || load[n] < load[best]) && fits {
 			best = n
 		}
 	}

@@ -12,7 +12,7 @@ import (
 // ImageSpec says where the etcd image comes from. Its tag is always "v" and the version.
 type ImageSpecApplyConfiguration struct {
 	// repository is the image without tag and digest. Default gcr.io/etcd-development/etcd.
-	// The image must be laid out as the official one: etcd and etcdctl in its PATH.
+	// The image must be laid out as the official one: etcd, etcdctl and etcdutl (which a recovery needs) in its PATH.
 	Repository *string `json:"repository,omitempty"`
 	// digest pins the image, for example "sha256:<64 hex digits>". It must be the digest of the version's image.
 	Digest *string `json:"digest,omitempty"`

@@ -17,8 +17,8 @@ type StorageSpecApplyConfiguration struct {
 	// without maxSize it has members moved, one at a time, to new volumes of that size, as long as the data fits there.
 	Size *resource.Quantity `json:"size,omitempty"`
 	// maxSize lets the operator expand the volumes up to this size, in steps of half the present size and at least 1Gi:
-	// when the data fills 80 % of etcd's quota, when the database takes 60 % of the volume, and when a member stops
-	// because its volume is full. When not set, the volumes have storage.size.
+	// when the data fills 80 % of etcd's quota (unless etcd.quotaBackendBytes sets it), when the database takes 60 % of
+	// the volume, and when a member stops because its volume is full. When not set, the volumes have storage.size.
 	MaxSize *resource.Quantity `json:"maxSize,omitempty"`
 	// storageClassName of the volumes. When not set, the default StorageClass of the Kubernetes cluster.
 	StorageClassName *string `json:"storageClassName,omitempty"`
