@@ -27,6 +27,16 @@ func shut(b *statetest.Builder) *statetest.Builder {
 		With(func(c *state.Cluster) { c.TLS.Client.Previous.NotAfter = statetest.Now })
 }
 
+// stale is a cluster whose peers' certificate has expired, after the key of its CA was lost.
+func stale(b *statetest.Builder) *statetest.Builder {
+	return b.With(func(c *state.Cluster) {
+		cert := c.TLS.Certificates[state.PeerCertificate]
+		cert.NotAfter = statetest.Now
+		c.TLS.Certificates[state.PeerCertificate] = cert
+		c.TLS.Peer.Signer.Key = false
+	})
+}
+
 func TestMembersThatLockTheOperatorOutOrRefuseOthers(t *testing.T) {
 	three := func() *statetest.Builder { return outdated(formed(3)()) }
 	ready := func() *statetest.Builder { return three().Budget(3) }
@@ -138,6 +148,15 @@ func TestMembersThatLockTheOperatorOutOrRefuseOthers(t *testing.T) {
 			cluster: outcast(formed(1)().Replicas(3).Learner(1).Launch(1)).Crash(1), pending: []string{"RotatingCA: demo-1"},
 			step: retire(formed(1)().Learner(1), 1), blocked: []string{
 				"ScalingDown: learner demo-1 is removed: demo-0 does not accept it before it restarts", left("demo-0")},
+		},
+		"also when what it would not accept is a certificate that has expired and waits for the next CA": {
+			cluster: stale(outdated(formed(1)())).Replicas(3), step: restarted(0), blocked: []string{
+				left("demo-0"),
+				"ScalingUp: 3 voters are wanted, 1 are listed, but demo-0 does not accept a new member before it restarts",
+			}, pending: one,
+		},
+		"of three none restarts that the others would not let in again": {
+			cluster: stale(ready()), pending: pending, blocked: []string{waits("demo-2", "demo-0 would not accept it"), all},
 		},
 		"of two members the one that accepts no third first hands over": {
 			cluster: outcast(formed(2)()).Replicas(3).Load(1), pending: unserved,

@@ -195,7 +195,7 @@ func (w *walk) unfit(side state.Side, next state.CA) string {
 		return "the source of the certificates has yet another one"
 	case w.c.TLS.Managed && !next.Key:
 		return "the private key of the next one is not there"
-	case w.c.TLS.Managed && w.expired(next):
+	case w.c.TLS.Managed && expired(w.c, next):
 		return "the next one has expired"
 	default:
 		return ""
@@ -235,9 +235,9 @@ func (w *walk) worthless(side state.Side, a state.Authority) bool {
 	}
 	useless := func(name state.CertificateName) bool {
 		cert := w.c.TLS.Certificates[name]
-		return !w.canIssue(name) && !cert.Remembered && (!cert.Accepted() || !w.c.Now.Before(cert.NotAfter))
+		return !canIssue(w.c, name) && !cert.Remembered && (!cert.Accepted() || !w.c.Now.Before(cert.NotAfter))
 	}
-	return w.expired(a.Signer) || !w.c.Etcd.Serving && !w.c.Ephemeral() && slices.ContainsFunc(needed, useless)
+	return expired(w.c, a.Signer) || !w.c.Etcd.Serving && !w.c.Ephemeral() && slices.ContainsFunc(needed, useless)
 }
 
 // issuedByOthers names the Secrets of the side's certificates that are not of the signer.
@@ -288,4 +288,4 @@ func (w *walk) otherGoesOn(side state.Side) bool {
 	return a.Recorded && (a.Next != nil || other == state.ClientSide && a.Previous != nil && !w.clientsDone(a))
 }
 
-func (w *walk) expired(ca state.CA) bool { return !w.c.Now.Before(ca.NotAfter) }
+func expired(c *state.Cluster, ca state.CA) bool { return !c.Now.Before(ca.NotAfter) }

@@ -74,7 +74,7 @@ func (w *walk) outOfDate(name state.CertificateName, cert state.Certificate, a s
 		why = cert.Differs
 	}
 	switch {
-	case w.canIssue(name):
+	case canIssue(w.c, name):
 		return why
 	case !cert.Accepted() && cert.Remembered:
 		return "it was lost with the key of its CA: the last one is published again until the CA is rotated"
@@ -86,16 +86,22 @@ func (w *walk) outOfDate(name state.CertificateName, cert state.Certificate, a s
 // lostForGood tells that there is no certificate that anybody accepts, and that nobody can bring it back.
 func (w *walk) lostForGood(name state.CertificateName, cert state.Certificate) bool {
 	told := cert.Source != nil && cert.Source.Problem != "" // what is wrong with its source
-	return !cert.Accepted() && !cert.Remembered && !w.canIssue(name) && !told
+	return !cert.Accepted() && !cert.Remembered && !canIssue(w.c, name) && !told
 }
 
 // canIssue tells that there is somebody who issues the certificate, by the authority that signs now.
-func (w *walk) canIssue(name state.CertificateName) bool {
-	signer := w.c.TLS.Authority(name.Side()).Signer
-	if source := w.c.TLS.Certificates[name].Source; source != nil {
+func canIssue(c *state.Cluster, name state.CertificateName) bool {
+	signer := c.TLS.Authority(name.Side()).Signer
+	if source := c.TLS.Certificates[name].Source; source != nil {
 		return source.Problem == "" && source.CA.ID == signer.ID
 	}
-	return signer.Key && !w.expired(signer)
+	return signer.Key && !expired(c, signer)
+}
+
+// expiredForGood tells that the published certificate has expired, and is not renewed before its CA is rotated.
+func expiredForGood(c *state.Cluster, name state.CertificateName) bool {
+	cert := c.TLS.Certificates[name]
+	return cert.Accepted() && !c.Now.Before(cert.NotAfter) && !canIssue(c, name)
 }
 
 // sourceHasNew says why a certificate is to be taken from its source. One of another authority has to wait until

@@ -38,7 +38,7 @@ func (w *walk) clientsDone(a state.Authority) bool {
 	cert := w.c.TLS.Certificates[state.ClientCertificate]
 	load := resources.ClientsLoad(cert.Bundle, cert.Issuer)
 	return !w.c.Now.Before(w.clientsUntil(a)) || w.c.Object.Annotations[v1alpha1.AnnotationClientsLoaded] == load ||
-		w.expired(a.Signer)
+		expired(w.c, a.Signer)
 }
 
 // clientsUntil is when clients have had their time: the grace that the spec gives, but never so long that the signer,
@@ -63,7 +63,7 @@ func (w *walk) clientsUntil(a state.Authority) time.Time {
 	}
 	for _, name := range state.CertificateNames() {
 		cert := w.c.TLS.Certificates[name]
-		if name.Side() == state.ClientSide && cert.Exists && !w.canIssue(name) {
+		if name.Side() == state.ClientSide && cert.Exists && !canIssue(w.c, name) {
 			sooner(nearEnd(cert.RenewAt, cert.NotAfter))
 		}
 	}

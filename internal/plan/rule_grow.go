@@ -123,7 +123,8 @@ func unwanted(c *state.Cluster, l state.Member) string {
 }
 
 // refusing is a voter because of which no new member can join: its process does not trust the CA of the peer
-// certificate that is published, because the former one was lost or has expired, and it leads or can be restarted at
+// certificate that is published, because the former one was lost or has expired, or that certificate has expired and is
+// renewed by a CA that it does not trust yet; and it leads or can be restarted at
 // once. Another may be restarted only after somebody has joined. Nil when there is none.
 func refusing(c *state.Cluster) *state.Member {
 	voters := c.Voters()
@@ -140,10 +141,13 @@ func refusing(c *state.Cluster) *state.Member {
 	return nil
 }
 
-// refuses tells that the voter does not accept the peer certificate that is published before it has restarted.
+// refuses tells that the voter does not accept a peer certificate that is published before it has restarted.
 func refuses(c *state.Cluster, m state.Member) bool {
-	return c.TLS != nil && c.TLS.Certificates[state.PeerCertificate].Accepted() && m.Pod != nil && c.TLS.Knows(*m.Pod) &&
-		!accepts(c.TLS, *m.Pod, state.PeerCertificate)
+	if c.TLS == nil || !c.TLS.Certificates[state.PeerCertificate].Accepted() || m.Pod == nil || !c.TLS.Knows(*m.Pod) {
+		return false
+	}
+	return !accepts(c.TLS, *m.Pod, state.PeerCertificate) ||
+		expiredForGood(c, state.PeerCertificate) && c.TLS.Outdated(*m.Pod)
 }
 
 func startLearner(w *walk, l state.Member) {

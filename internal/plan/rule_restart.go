@@ -85,11 +85,16 @@ func (w *walk) mayStop(m state.Member, kind quorum.Kind, activity, why string) b
 // rejecting names another member that would not accept this one once it has started again.
 func rejecting(c *state.Cluster, m state.Member) string {
 	for _, other := range c.Members {
-		if other.ID != m.ID && other.Pod != nil && !accepts(c.TLS, *other.Pod, state.PeerCertificate) {
+		if other.ID != m.ID && other.Pod != nil && !admits(c, *other.Pod) {
 			return other.Name
 		}
 	}
 	return ""
+}
+
+// admits tells that the process in the Pod accepts the peer certificate of a member that starts now.
+func admits(c *state.Cluster, p state.Pod) bool {
+	return c.TLS == nil || accepts(c.TLS, p, state.PeerCertificate) && !expiredForGood(c, state.PeerCertificate)
 }
 
 // returnProblem says why a member that is stopped would not come back; empty when it would.

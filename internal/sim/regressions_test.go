@@ -46,6 +46,7 @@ func TestSchedulesThatFailedOnce(t *testing.T) {
 		{1750000800, "a client CA that was lost before the cluster formed locked a user out that had started even before"},
 		{7074234479383431327, "a leader above its quota had only one to hand over to, whose removal was no longer wanted"},
 		{7684711687595085112, "an orphan without claims that no operator had taken over was taken for deleted by the simulation"},
+		{605044255643355686, "the only voter waited for a learner that could not join, because the peers' certificate had expired"},
 		{14707, "evictions on a budget that did not know yet of a Pod that somebody had deleted"},
 	} {
 		t.Run(fmt.Sprintf("%d: %s", r.seed, r.was), func(t *testing.T) {
