@@ -10,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // users run the operator from a shell with any kubeconfig
@@ -96,7 +97,9 @@ func run(ctx context.Context, args []string) error {
 		return fmt.Errorf("set up the manager: %w", err)
 	}
 	if o.OperatorImage == "" {
-		o.OperatorImage = ownImage(ctx, mgr.GetAPIReader())
+		if o.OperatorImage, err = ownImage(ctx, mgr.GetAPIReader()); err != nil {
+			return err
+		}
 	}
 	credentials := &etcd.Credentials{}
 	pool := etcd.NewPool(etcd.PoolOptions{Credentials: credentials.Config})
@@ -117,24 +120,25 @@ func run(ctx context.Context, args []string) error {
 }
 
 // ownImage is the image of the container that this program runs in; empty when it does not run in a Pod, or may not
-// read it. The variables come from the Pod itself (config/manager).
-func ownImage(ctx context.Context, reader client.Reader) string {
+// read it. The variables come from the Pod itself (config/manager). It is asked for once, so any other error ends the
+// program, which the kubelet starts again.
+func ownImage(ctx context.Context, reader client.Reader) (string, error) {
 	key := client.ObjectKey{Namespace: os.Getenv("POD_NAMESPACE"), Name: os.Getenv("POD_NAME")}
 	if key.Name == "" {
-		return ""
+		return "", nil
 	}
 	var pod corev1.Pod
-	if err := reader.Get(ctx, key, &pod); err != nil {
-		ctrl.Log.Info("The operator's own image is not known: a lost quorum can be reported, but not examined",
-			"cause", err.Error())
-		return ""
+	err := reader.Get(ctx, key, &pod)
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsForbidden(err) {
+		return "", fmt.Errorf("read the operator's own Pod %s: %w", key, err)
 	}
 	for _, container := range pod.Spec.Containers {
 		if container.Name == os.Getenv("CONTAINER_NAME") {
-			return container.Image
+			return container.Image, nil
 		}
 	}
-	return ""
+	ctrl.Log.Info("The operator's own image is not known: a lost quorum can be reported, but not examined", "cause", err)
+	return "", nil
 }
 
 func managerOptions(o options) ctrl.Options {

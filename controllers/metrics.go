@@ -74,7 +74,7 @@ func (m *Metrics) step(s plan.Step, err error, later bool) {
 	case err != nil:
 		result = "failed"
 	}
-	m.steps.WithLabelValues(actionOf(s), result).Inc()
+	m.steps.WithLabelValues(stepName(s), result).Inc()
 }
 
 func (m *Metrics) observe(c *state.Cluster, blocked []plan.Blocked) {

@@ -123,7 +123,8 @@ func (r *EtcdClusterReconciler) tellTransition(
 	}
 	log.FromContext(ctx).Info("Condition changed", "condition", is.Type, "status", is.Status, "reason", is.Reason,
 		"message", is.Message)
-	r.Events.Eventf(obj, nil, kind, is.Reason, "Observe", "%s is %s: %s", is.Type, is.Status, truncate(is.Message, 900))
+	r.Events.Eventf(obj, nil, kind, is.Reason, "Observe"+is.Type, "%s is %s: %s", is.Type, is.Status,
+		truncate(is.Message, 900))
 }
 
 // needsPerson tells that nothing goes on until a person does something.
@@ -139,8 +140,21 @@ func needsPerson(reason string) bool {
 	}
 }
 
-// actionOf is the name of the step's type: what events call the action.
-func actionOf(s plan.Step) string { return reflect.TypeOf(s).Name() }
+// actionOf is what events call the action: the step's name, and what it is done to where several come at once.
+// Events that differ in their note alone are taken for one (client-go tools/events, getKey).
+func actionOf(s plan.Step) string {
+	switch named := s.(type) {
+	case plan.PublishCertificate:
+		return stepName(s) + "/" + string(named.Name)
+	case plan.SetAuthority:
+		return stepName(s) + "/" + string(named.Side)
+	default:
+		return stepName(s)
+	}
+}
+
+// stepName is the name of the step's type.
+func stepName(s plan.Step) string { return reflect.TypeOf(s).Name() }
 
 // truncate cuts a message at n bytes: events take 1024, conditions 32768.
 func truncate(s string, n int) string {

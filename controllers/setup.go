@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -47,6 +48,12 @@ type Options struct {
 	OperatorImage string
 	// Workers is how many clusters are reconciled at the same time.
 	Workers int
+}
+
+// rateLimiter spaces out attempts that fail, but never further than a few polls: the default of a quarter of an hour
+// would outlast what caused it, with all that waits for its time meanwhile.
+func rateLimiter() workqueue.TypedRateLimiter[reconcile.Request] {
+	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](5*time.Millisecond, 2*poll)
 }
 
 // CacheOptions select what the operator caches: of each kind only its own objects, in the given namespaces (all when
@@ -106,6 +113,7 @@ func SetupWithManager(mgr ctrl.Manager, pool *etcd.Pool, credentials *etcd.Crede
 		For(&v1alpha1.EtcdCluster{}, builder.WithPredicates(specOrAcknowledgement())).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: opts.Workers, ReconciliationTimeout: reconcileTimeout, LogConstructor: logFor(mgr),
+			RateLimiter: rateLimiter(),
 		}).
 		WatchesRawSource(source.Channel(changes.out, &handler.EnqueueRequestForObject{}))
 	for _, obj := range []client.Object{

@@ -15,29 +15,13 @@ import (
 	"github.com/quorate/quorate/internal/resources"
 )
 
-// stripNode keeps of a node what the observer reads: nodes carry large image lists and change every few seconds.
+// stripNode keeps of a node what the observer reads.
 func stripNode(obj any) (any, error) {
 	node, ok := obj.(*corev1.Node)
 	if !ok {
 		return obj, nil
 	}
-	slim := &corev1.Node{
-		TypeMeta: node.TypeMeta,
-		ObjectMeta: metav1.ObjectMeta{
-			Name: node.Name, UID: node.UID, ResourceVersion: node.ResourceVersion, DeletionTimestamp: node.DeletionTimestamp,
-			Labels: node.Labels,
-		},
-		Spec:   corev1.NodeSpec{Unschedulable: node.Spec.Unschedulable, Taints: node.Spec.Taints},
-		Status: corev1.NodeStatus{Allocatable: node.Status.Allocatable},
-	}
-	for _, cond := range node.Status.Conditions {
-		if cond.Type == corev1.NodeReady {
-			slim.Status.Conditions = append(slim.Status.Conditions, corev1.NodeCondition{
-				Type: cond.Type, Status: cond.Status, LastTransitionTime: cond.LastTransitionTime,
-			})
-		}
-	}
-	return slim, nil
+	return observe.SlimNode(node), nil
 }
 
 // stripDisk keeps of a PersistentVolume what the observer reads.

@@ -31,7 +31,7 @@ func (o *Observer) readDisks(ctx context.Context, reader client.Reader, c *state
 			continue
 		}
 		if nodes == nil {
-			if nodes, err = listNodes(ctx, reader, c); err != nil {
+			if nodes, err = o.listNodes(ctx, reader, c); err != nil {
 				return err
 			}
 		}
@@ -82,16 +82,30 @@ func boundDisk(ctx context.Context, reader client.Reader, v *state.Volume) (*cor
 	return &pv, nil
 }
 
+// nodePage is how many nodes are read live at once: each comes with all its images.
+const nodePage = 250
+
 // listNodes lists all nodes, and adds them to those that are known.
-func listNodes(ctx context.Context, reader client.Reader, c *state.Cluster) ([]corev1.Node, error) {
-	var list corev1.NodeList
-	if err := reader.List(ctx, &list); err != nil {
-		return nil, fmt.Errorf("list the nodes: %w", err)
+func (o *Observer) listNodes(ctx context.Context, reader client.Reader, c *state.Cluster) ([]corev1.Node, error) {
+	var nodes []corev1.Node
+	opts := client.ListOptions{}
+	if reader == o.Live { // a cache knows no pages
+		opts.Limit = nodePage
 	}
-	for i := range list.Items {
-		c.Nodes[list.Items[i].Name] = NodeState(&list.Items[i])
+	for {
+		var list corev1.NodeList
+		if err := reader.List(ctx, &list, &opts); err != nil {
+			return nil, fmt.Errorf("list the nodes: %w", err)
+		}
+		for i := range list.Items {
+			node := SlimNode(&list.Items[i])
+			c.Nodes[node.Name] = nodeFor(c.Object, node)
+			nodes = append(nodes, *node)
+		}
+		if opts.Continue = list.Continue; opts.Continue == "" {
+			return nodes, nil
+		}
 	}
-	return list.Items, nil
 }
 
 // findHosts finds the nodes that the volume's affinity admits, as the scheduler does.

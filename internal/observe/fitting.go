@@ -2,8 +2,11 @@ package observe
 
 import (
 	"slices"
+	"strings"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	scheduling "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 
 	"github.com/quorate/quorate/api/v1alpha1"
@@ -14,6 +17,20 @@ func limitsNodes(c *v1alpha1.EtcdCluster) bool {
 	t := c.Spec.PodTemplate
 	return t != nil && t.Spec != nil &&
 		(len(t.Spec.NodeSelector) > 0 || t.Spec.Affinity != nil && t.Spec.Affinity.NodeAffinity != nil)
+}
+
+// repels tells that the node has a taint because of which the scheduler gives it no member. Those of Kubernetes itself
+// (not ready, under pressure, cordoned) come and go, and are told otherwise.
+func repels(c *v1alpha1.EtcdCluster, node *corev1.Node) bool {
+	var tolerations []corev1.Toleration
+	if t := c.Spec.PodTemplate; t != nil && t.Spec != nil {
+		tolerations = t.Spec.Tolerations
+	}
+	_, repelled := scheduling.FindMatchingUntoleratedTaint(logr.Discard(), node.Spec.Taints, tolerations,
+		func(t *corev1.Taint) bool {
+			return t.Effect != corev1.TaintEffectPreferNoSchedule && !strings.HasPrefix(t.Key, "node.kubernetes.io/")
+		}, false)
+	return repelled
 }
 
 // unfit tells that the spec admits none of the nodes of these names, as the scheduler judges by nodeSelector and

@@ -6,8 +6,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/state"
 )
 
@@ -26,7 +28,7 @@ func (o *Observer) readNodes(ctx context.Context, reader client.Reader, c *state
 		if err != nil {
 			return fmt.Errorf("read node %s: %w", name, err)
 		}
-		c.Nodes[name] = NodeState(&node)
+		c.Nodes[name] = nodeFor(c.Object, &node)
 	}
 	return nil
 }
@@ -47,7 +49,14 @@ func nodesOf(c *state.Cluster) []string {
 	return names
 }
 
-// NodeState is what matters of a node.
+// nodeFor is what matters of a node for the members of the cluster.
+func nodeFor(c *v1alpha1.EtcdCluster, node *corev1.Node) state.Node {
+	n := NodeState(node)
+	n.Repels = repels(c, node)
+	return n
+}
+
+// NodeState is what matters of a node, whoever runs on it.
 func NodeState(node *corev1.Node) state.Node {
 	n := state.Node{Unschedulable: node.Spec.Unschedulable}
 	for _, cond := range node.Status.Conditions {
@@ -62,4 +71,25 @@ func NodeState(node *corev1.Node) state.Node {
 		n.OutOfService = n.OutOfService || taint.Key == corev1.TaintNodeOutOfService
 	}
 	return n
+}
+
+// SlimNode is a node with what is read of it alone: nodes carry large lists of images and change every few seconds.
+func SlimNode(node *corev1.Node) *corev1.Node {
+	slim := &corev1.Node{
+		TypeMeta: node.TypeMeta,
+		ObjectMeta: metav1.ObjectMeta{
+			Name: node.Name, UID: node.UID, ResourceVersion: node.ResourceVersion, DeletionTimestamp: node.DeletionTimestamp,
+			Labels: node.Labels,
+		},
+		Spec:   corev1.NodeSpec{Unschedulable: node.Spec.Unschedulable, Taints: node.Spec.Taints},
+		Status: corev1.NodeStatus{Allocatable: node.Status.Allocatable},
+	}
+	for _, cond := range node.Status.Conditions {
+		if cond.Type == corev1.NodeReady {
+			slim.Status.Conditions = append(slim.Status.Conditions, corev1.NodeCondition{
+				Type: cond.Type, Status: cond.Status, LastTransitionTime: cond.LastTransitionTime,
+			})
+		}
+	}
+	return slim
 }

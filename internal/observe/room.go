@@ -23,7 +23,7 @@ func (o *Observer) readRoom(ctx context.Context, reader client.Reader, c *state.
 		}
 		if nodes == nil {
 			var err error
-			if nodes, err = listNodes(ctx, reader, c); err != nil {
+			if nodes, err = o.listNodes(ctx, reader, c); err != nil {
 				return err
 			}
 		}
@@ -61,7 +61,8 @@ func admitting(
 	return slices.DeleteFunc(slices.Clone(nodes), func(n corev1.Node) bool {
 		fits, err := required.Match(&n)
 		s := c.Nodes[n.Name]
-		return err != nil || !fits || !s.Ready || s.Unschedulable || m.Volume != nil && !slices.Contains(hosts, n.Name)
+		open := s.Ready && !s.Unschedulable && !s.Repels
+		return err != nil || !fits || !open || m.Volume != nil && !slices.Contains(hosts, n.Name)
 	}), nil
 }
 

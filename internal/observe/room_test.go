@@ -43,6 +43,17 @@ func TestRoomIsLookedForWhereANodeIsTooSmall(t *testing.T) {
 	}
 	cordoned := func(n *corev1.Node) { n.Spec.Unschedulable = true }
 	down := func(n *corev1.Node) { n.Status.Conditions[0].Status = corev1.ConditionFalse }
+	tainted := func(n *corev1.Node) {
+		n.Spec.Taints = []corev1.Taint{
+			{Key: "node.kubernetes.io/unschedulable", Effect: corev1.TaintEffectNoSchedule}, // of a moment ago
+			{Key: "node-role.kubernetes.io/control-plane", Effect: corev1.TaintEffectNoSchedule},
+		}
+	}
+	tolerates := func(s *v1alpha1.EtcdClusterSpec) {
+		s.PodTemplate.Spec.Tolerations = []corev1.Toleration{{
+			Key: "node-role.kubernetes.io/control-plane", Operator: corev1.TolerationOpExists,
+		}}
+	}
 	small := node("node-1", "a", "2")
 	for name, row := range map[string]struct {
 		cluster *statetest.Builder
@@ -50,17 +61,19 @@ func TestRoomIsLookedForWhereANodeIsTooSmall(t *testing.T) {
 		nodes   []client.Object
 		want    bool
 	}{
-		"no node has so much":                             {infeasible(), "", []client.Object{small, node("node-2", "a", "7900m")}, false},
-		"another one has":                                 {infeasible(), "", []client.Object{small, node("node-2", "a", "8")}, true},
-		"also when the API server refused it":             {refused(), "", []client.Object{small, node("node-2", "a", "8")}, true},
-		"its own has, and cannot do it for other reasons": {infeasible(), "", []client.Object{node("node-1", "a", "8")}, true},
-		"another one has, where its volume cannot be":     {infeasible(), "a", []client.Object{small, node("node-2", "b", "8")}, false},
-		"another one has, where its volume can be":        {infeasible(), "b", []client.Object{small, node("node-2", "b", "8")}, true},
-		"another one has, that is cordoned":               {infeasible(), "", []client.Object{small, node("node-2", "a", "8", cordoned)}, false},
-		"another one has, that is not ready":              {infeasible(), "", []client.Object{small, node("node-2", "a", "8", down)}, false},
-		"another one has, that the spec does not admit":   {infeasible().Spec(selects), "", []client.Object{small, node("node-2", "a", "8")}, false},
-		"another one has, that the spec admits":           {infeasible().Spec(selects), "", []client.Object{small, node("node-2", "b", "8")}, true},
-		"data in a Pod binds it to no node":               {ephemeral(), "", []client.Object{small, node("node-2", "b", "8")}, true},
+		"no node has so much":                                        {infeasible(), "", []client.Object{small, node("node-2", "a", "7900m")}, false},
+		"another one has":                                            {infeasible(), "", []client.Object{small, node("node-2", "a", "8")}, true},
+		"also when the API server refused it":                        {refused(), "", []client.Object{small, node("node-2", "a", "8")}, true},
+		"its own has, and cannot do it for other reasons":            {infeasible(), "", []client.Object{node("node-1", "a", "8")}, true},
+		"another one has, where its volume cannot be":                {infeasible(), "a", []client.Object{small, node("node-2", "b", "8")}, false},
+		"another one has, where its volume can be":                   {infeasible(), "b", []client.Object{small, node("node-2", "b", "8")}, true},
+		"another one has, that is cordoned":                          {infeasible(), "", []client.Object{small, node("node-2", "a", "8", cordoned)}, false},
+		"another one has, that is not ready":                         {infeasible(), "", []client.Object{small, node("node-2", "a", "8", down)}, false},
+		"another one has, that the spec does not admit":              {infeasible().Spec(selects), "", []client.Object{small, node("node-2", "a", "8")}, false},
+		"another one has, that the spec admits":                      {infeasible().Spec(selects), "", []client.Object{small, node("node-2", "b", "8")}, true},
+		"another one has, with a taint that members do not tolerate": {infeasible(), "", []client.Object{small, node("node-2", "a", "8", tainted)}, false},
+		"another one has, with a taint that members tolerate":        {infeasible().Spec(tolerates), "", []client.Object{small, node("node-2", "a", "8", tainted)}, true},
+		"data in a Pod binds it to no node":                          {ephemeral(), "", []client.Object{small, node("node-2", "b", "8")}, true},
 		"a resize that goes on asks for no other node": {
 			statetest.Formed(3).Spec(asks), "", []client.Object{small, node("node-2", "a", "8")}, false,
 		},

@@ -31,7 +31,8 @@ func extraFlags() []extraFlag {
 		{graduated("compaction-sleep-interval"), duration(time.Nanosecond)},
 		// 0 switches the server's pings off.
 		{always("grpc-keepalive-interval"), duration(0)},
-		{always("grpc-keepalive-min-time"), duration(0)},
+		// The operator pings every 10 s while a call waits; etcd ends connections that ping more often than it allows.
+		{always("grpc-keepalive-min-time"), durationUpTo(10 * time.Second)},
 		{always("grpc-keepalive-timeout"), duration(0)},
 		{always("log-level"), oneOf("debug", "info", "warn", "error", "panic", "fatal")},
 		{always("max-concurrent-streams"), number(1, math.MaxUint32)},
@@ -111,6 +112,16 @@ func duration(low time.Duration) func(string) error {
 		d, err := time.ParseDuration(value)
 		if err != nil || d < low {
 			return fmt.Errorf("is %q: give a duration with its unit of at least %s, such as 10s", value, low)
+		}
+		return nil
+	}
+}
+
+func durationUpTo(high time.Duration) func(string) error {
+	return func(value string) error {
+		d, err := time.ParseDuration(value)
+		if err != nil || d < 0 || d > high {
+			return fmt.Errorf("is %q: give a duration with its unit of at most %s, such as 5s", value, high)
 		}
 		return nil
 	}

@@ -143,6 +143,9 @@ type Node struct {
 	OutOfService bool
 	// Unschedulable tells that the node is cordoned.
 	Unschedulable bool
+	// Repels tells that it has a taint that the members do not tolerate, other than those that Kubernetes sets and
+	// removes by itself (node.kubernetes.io/...).
+	Repels bool
 }
 
 // PeerService is what matters of the headless Service of the peers.

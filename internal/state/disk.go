@@ -53,6 +53,6 @@ func (v Volume) Endangered() string {
 func (c *Cluster) Attachable(v *Volume, besides string) bool {
 	return v != nil && v.Disk != nil && slices.ContainsFunc(v.Disk.Hosts, func(name string) bool {
 		n, exists := c.Nodes[name]
-		return exists && name != besides && n.Ready && !n.Unschedulable && !n.OutOfService
+		return exists && name != besides && n.Ready && !n.Unschedulable && !n.OutOfService && !n.Repels
 	})
 }
