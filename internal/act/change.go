@@ -54,7 +54,10 @@ func patchPod(ctx context.Context, w *writer, c *state.Cluster, s plan.PatchPod)
 		return fmt.Errorf("change the image of Pod %s: %w", s.Member, err)
 	}
 	w.expect.Wrote(w.key(), pod)
-	return nil
+	if !resources.KeepsImage(before, pod) {
+		return nil
+	}
+	return changePod(ctx, w, s.Member, s.PodUID, resources.ForgetPatchedContainer)
 }
 
 // resizePod changes cpu and memory, and then records that: after a crash in between, the same change is sent again and

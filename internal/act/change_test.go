@@ -3,6 +3,7 @@ package act
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -207,5 +208,48 @@ func TestLabelsAreChangedOnceOnly(t *testing.T) {
 	requireWrites(t, w.api, "patch Pod demo-0")
 	if got := w.pod().Labels["team"]; got != "a" {
 		t.Errorf("the label is %q", got)
+	}
+}
+
+// undoing is an API server with a webhook that gives every Pod this image.
+type undoing struct {
+	client.Client
+	image string
+}
+
+func (u undoing) Patch(ctx context.Context, obj client.Object, patch client.Patch, opts ...client.PatchOption) error {
+	if err := u.Client.Patch(ctx, obj, patch, opts...); err != nil {
+		return err
+	}
+	pod, isPod := obj.(*corev1.Pod)
+	if !isPod || pod.Spec.Containers[0].Image == u.image {
+		return nil
+	}
+	pod.Spec.Containers[0].Image = u.image
+	return u.Update(ctx, pod)
+}
+
+func TestAnImageThatAWebhookUndoesEndsNoContainer(t *testing.T) {
+	w := memberWorld(t)
+	pod := w.pod()
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
+		Name: pod.Spec.Containers[0].Name, ContainerID: "containerd://1",
+		State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
+	}}
+	if err := w.api.Status().Update(t.Context(), pod); err != nil {
+		t.Fatal(err)
+	}
+	c := w.observe()
+	c.Object.Spec.Image = &v1alpha1.ImageSpec{Repository: new("mirror.example/etcd")}
+	w.operator.Client = undoing{w.operator.Client, pod.Spec.Containers[0].Image}
+	if err := w.patch(c, statetest.Version); err != nil {
+		t.Fatal(err)
+	}
+	pod = w.pod()
+	if got := pod.Annotations[resources.AnnotationPatchedContainer]; got != "" {
+		t.Errorf("it waits for the end of %s, which the kubelet does not end", got)
+	}
+	if applied := pod.Annotations[resources.AnnotationApplied]; !strings.Contains(applied, "mirror.example/etcd") {
+		t.Errorf("it would be changed again and again, because it records %s", applied)
 	}
 }

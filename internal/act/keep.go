@@ -30,14 +30,13 @@ func applyServices(ctx context.Context, w *writer, s plan.ApplyServices) error {
 		desired = append(desired, resources.MemberService(w.cluster, slot))
 	}
 	wanted := map[string]bool{}
+	var refused error // the clients' Service, as a user edited it, keeps no member from its own
 	for _, d := range desired {
 		wanted[d.Name] = true
-		if err := w.apply(ctx, keptService(d)); err != nil {
-			return err
-		}
+		refused = errors.Join(refused, w.apply(ctx, keptService(d)))
 	}
-	if !s.Prune {
-		return nil
+	if refused != nil || !s.Prune {
+		return refused
 	}
 	var list corev1.ServiceList
 	if err := w.List(ctx, &list, client.InNamespace(w.cluster.Namespace),

@@ -55,9 +55,13 @@ func silent(c *state.Cluster) []uint64 {
 	return ids
 }
 
-// window is long enough for several heartbeats.
+// window is long enough for several heartbeats, as the spec wants them and as the members that run were told.
 func window(c *state.Cluster) time.Duration {
-	return max(silenceWindow, 3*resources.HeartbeatInterval(c.Object))
+	heartbeat := resources.HeartbeatInterval(c.Object)
+	for _, p := range c.Pods() {
+		heartbeat = max(heartbeat, resources.GivenHeartbeat(p.Args))
+	}
+	return max(silenceWindow, 3*heartbeat)
 }
 
 // reading is one of the leader, and when it was taken.

@@ -112,6 +112,12 @@ func TestPeersAreListenedToForSeveralHeartbeats(t *testing.T) {
 	if got := window(slow); got != 6*time.Second {
 		t.Errorf("%v with a heartbeat of 2s, want 6s", got)
 	}
+	lowered := statetest.Formed(3).Member(1, func(m *state.Member) {
+		m.Pod.Args = append(m.Pod.Args, "--heartbeat-interval=10000")
+	}).Build()
+	if got := window(lowered); got != 30*time.Second {
+		t.Errorf("%v with a heartbeat of 10s that a member was started with, want 30s", got)
+	}
 }
 
 func TestWhatWasHeardIsForgottenWithTheCluster(t *testing.T) {

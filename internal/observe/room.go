@@ -12,13 +12,13 @@ import (
 	"github.com/quorate/quorate/internal/state"
 )
 
-// readRoom looks, for members whose node can never give them the cpu and memory that the spec asks for, whether any
-// node could that may run the Pod: only then is it of use to create it anew.
+// readRoom looks, for members that are to have more than they have, or whose node can never give them the cpu and
+// memory that the spec asks for, whether any node could that may run the Pod: only then is it of use to create it anew.
 func (o *Observer) readRoom(ctx context.Context, reader client.Reader, c *state.Cluster) error {
 	var nodes []corev1.Node
 	for i := range c.Members {
 		m := &c.Members[i]
-		if m.Pod == nil || !m.Pod.Resize.Infeasible && !m.Pod.Resize.TooLarge {
+		if m.Pod == nil || !m.Pod.Resize.Infeasible && !m.Pod.Resize.TooLarge && !asksForMore(c, m.Pod) {
 			continue
 		}
 		if nodes == nil {
@@ -35,6 +35,10 @@ func (o *Observer) readRoom(ctx context.Context, reader client.Reader, c *state.
 		m.Pod.Resize.Room = slices.ContainsFunc(admitted, func(n corev1.Node) bool { return has(n, wanted) })
 	}
 	return nil
+}
+
+func asksForMore(c *state.Cluster, p *state.Pod) bool {
+	return resources.Compare(p.Applied, resources.Applied(c.Object, p.Version)).More
 }
 
 // admitting are the nodes that are open for new Pods, and to which the member's volume can be attached, and that the

@@ -74,8 +74,11 @@ func TestRoomIsLookedForWhereANodeIsTooSmall(t *testing.T) {
 		"another one has, with a taint that members do not tolerate": {infeasible(), "", []client.Object{small, node("node-2", "a", "8", tainted)}, false},
 		"another one has, with a taint that members tolerate":        {infeasible().Spec(tolerates), "", []client.Object{small, node("node-2", "a", "8", tainted)}, true},
 		"data in a Pod binds it to no node":                          {ephemeral(), "", []client.Object{small, node("node-2", "b", "8")}, true},
-		"a resize that goes on asks for no other node": {
-			statetest.Formed(3).Spec(asks), "", []client.Object{small, node("node-2", "a", "8")}, false,
+		"one that is to have more is asked for before it is tried": {
+			statetest.Formed(3).Spec(asks), "", []client.Object{small, node("node-2", "a", "8")}, true,
+		},
+		"one that is to have no more needs no other node": {
+			statetest.Formed(3), "", []client.Object{small, node("node-2", "a", "8")}, false,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

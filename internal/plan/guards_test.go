@@ -88,6 +88,13 @@ func TestOwnershipConflict(t *testing.T) {
 func TestInvalidSpec(t *testing.T) {
 	unknown := func(s *v1alpha1.EtcdClusterSpec) { s.Version = ptr.To("3.4.1") }
 	const refused = "InvalidSpec: the spec is refused: spec.version \"3.4.1\" is not supported"
+	refusedFlag := func(s *v1alpha1.EtcdClusterSpec) {
+		s.Etcd = &v1alpha1.EtcdOptions{ExtraArgs: []v1alpha1.ExtraArg{{Name: "grpc-keepalive-min-time", Value: "1h"}}}
+	}
+	const flag = "InvalidSpec: the spec is refused: spec.etcd.extraArgs[grpc-keepalive-min-time] is \"1h\": give a duration"
+	left := func(who string) string {
+		return "RollingOut: members restart one at a time, because spec.etcd changed; left: " + who
+	}
 	scenarios{
 		"a new cluster is not bootstrapped with it": {
 			cluster: statetest.Fresh().Spec(unknown), blocked: []string{refused},
@@ -96,6 +103,28 @@ func TestInvalidSpec(t *testing.T) {
 		"running members go on, and none is created from it": {
 			cluster: statetest.Bootstrap(3).Launch(0, 1, 2).Run(0, 1).Spec(unknown),
 			blocked: []string{refused, "Bootstrapping: waiting for a quorum of 3 members"},
+		},
+		"of a cluster that has formed, those without a Pod are started all the same": {
+			cluster: statetest.Formed(3).NoPod(2).Spec(refusedFlag), step: start(resumed(3, 2)), blocked: []string{flag, left("demo-0, demo-1")},
+		},
+		"those whose containers ended for good get new ones": {
+			cluster: statetest.Formed(3).Finish(2).Spec(refusedFlag), blocked: []string{flag, "StartingMember: demo-2", left("demo-0, demo-1")},
+			step: plan.DeletePod{Name: member(2), UID: podUID(2), Why: "its containers ended for good"},
+		},
+		"one that is about to be restarted by its node runs on as it was made": {
+			cluster: statetest.Formed(3).Crash(2).Spec(refusedFlag), blocked: []string{flag, "StartingMember: demo-2", left("demo-0, demo-1")},
+		},
+		"nor is any changed": {
+			cluster: statetest.Formed(3).Budget(3).Spec(refusedFlag), blocked: []string{flag, left("demo-0, demo-1, demo-2")},
+		},
+		"what members are not made from holds nothing back": {
+			cluster: statetest.Formed(3).Budget(3).Spec(func(s *v1alpha1.EtcdClusterSpec) {
+				s.Maintenance = &v1alpha1.MaintenanceSpec{Window: &v1alpha1.MaintenanceWindow{Schedule: "61 3 * * *"}}
+				s.RestartedAt = ptr.To("now")
+			}),
+			step: plan.DeletePod{Name: member(2), UID: podUID(2), Why: "spec.restartedAt changed"},
+			blocked: []string{"InvalidSpec: the spec is refused: spec.maintenance.window is refused",
+				"RollingOut: members restart one at a time"},
 		},
 	}.run(t)
 }

@@ -148,7 +148,11 @@ func (w *walk) tidy(m state.Member, activity string) bool {
 	if why == "" {
 		return false
 	}
-	w.propose(creation, DeletePod{Name: p.Name, UID: p.UID, Why: why}, activity,
+	kind := creation
+	if p.Finished {
+		kind = revival
+	}
+	w.propose(kind, DeletePod{Name: p.Name, UID: p.UID, Why: why}, activity,
 		fmt.Sprintf("%s is created again on its volume: %s", p.Name, why))
 	return true
 }

@@ -53,6 +53,8 @@ const (
 	membership class = 1 << iota
 	// creation: start members that do not run.
 	creation
+	// revival: create the Pod of a voter that has none, or whose containers ended for good.
+	revival
 	// cleanup: delete what is no longer needed.
 	cleanup
 	// authority: go on with the rotation of a certificate authority.
@@ -101,6 +103,7 @@ var rules = []rule{
 	{"learner in flight", learnerInFlight},
 	{"missing Pod", missingPod},
 	{"version edit", versionEdit},
+	{"quota edit", quotaEdit},
 	{"resize", resize},
 	{"change members", changeMembers},
 	{"scale up", scaleUp},

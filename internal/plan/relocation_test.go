@@ -104,6 +104,9 @@ func TestMembersThatTheSpecAdmitsNowhereNearTheirVolumesAreMoved(t *testing.T) {
 				"RollingOut: demo-1 is to be restarted (spec.restartedAt changed): waiting", "RollingOut: left: demo-1"},
 		},
 		"not because a node's labels have changed": {cluster: statetest.Formed(3).Member(1, apart)},
+		"also where volumes have grown since, and the quota has not": {
+			cluster: statetest.Formed(3).Volumes("30Gi").Grown("40Gi", 0, 1, 2).Spec(sizeOf("40Gi")).Member(1, apart),
+		},
 	}.run(t)
 }
 

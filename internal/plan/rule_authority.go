@@ -64,7 +64,7 @@ func (w *walk) unrelated(side state.Side) bool {
 func (w *walk) establish(side state.Side, a state.Authority) {
 	t, name := w.c.TLS, resources.AuthorityName(w.c.Object.Name, side)
 	if a.Exists && a.Problem == resources.BelongsToOther {
-		w.block(creation, v1alpha1.ReasonOwnershipConflict, "Secret "+name+" "+a.Problem+": delete or rename it")
+		w.block(creation|revival, v1alpha1.ReasonOwnershipConflict, "Secret "+name+" "+a.Problem+": delete or rename it")
 		return
 	}
 	if _, problem := w.sourceCA(side); problem != "" && !t.Managed {
@@ -75,8 +75,9 @@ func (w *walk) establish(side state.Side, a state.Authority) {
 	switch {
 	case a.Recorded:
 		why = "no member trusts the one that is recorded"
-		w.block(membership|creation, v1alpha1.ReasonCertificateProblem, fmt.Sprintf("no member trusts the CA in Secret %s: "+
-			"somebody has replaced it. It is made anew from what they trust", name))
+		w.block(membership|creation|revival, v1alpha1.ReasonCertificateProblem,
+			fmt.Sprintf("no member trusts the CA in Secret %s: somebody has replaced it. It is made anew from what they trust",
+				name))
 	case a.Problem != "":
 		why = "its Secret is damaged: " + a.Problem
 	}

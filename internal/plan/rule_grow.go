@@ -40,7 +40,7 @@ func missingPod(w *walk) {
 		}
 	}
 	if len(launches) > 0 {
-		w.propose(creation, StartMembers{Members: launches}, v1alpha1.ReasonStartingMember,
+		w.propose(revival, StartMembers{Members: launches}, v1alpha1.ReasonStartingMember,
 			fmt.Sprintf("%d members have no Pod", len(launches)))
 	}
 	if len(waiting) > 0 {

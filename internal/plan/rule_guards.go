@@ -14,7 +14,7 @@ import (
 )
 
 // everything is the union of all classes.
-const everything = membership | creation | cleanup | authority | leadership
+const everything = membership | creation | revival | cleanup | authority | leadership
 
 // deleting leaves a cluster alone that is being deleted: owner references do the rest, with or without the operator. So
 // does the deletion of its namespace, in which nothing can be created any more.
@@ -79,13 +79,20 @@ func ownership(w *walk) {
 	}
 }
 
-// invalidSpec refuses what the schema cannot see. The members that run go on.
+// invalidSpec refuses what the schema cannot see. The members that run go on, and those that have lost their Pods get
+// new ones; nothing else is done to members as long as it is about what they are made from.
 func invalidSpec(w *walk) {
-	if faults := resources.Validate(w.c.Object, w.c.Version()); len(faults) > 0 {
-		w.block(membership|creation, v1alpha1.ReasonInvalidSpec, "the spec is refused: "+strings.Join(faults, "; "))
-		if w.c.Latch == nil {
-			w.end()
-		}
+	faults, forbidden := resources.Validate(w.c.Object, w.c.Version()), class(0)
+	if len(faults) > 0 {
+		forbidden = membership | creation
+	}
+	faults = append(faults, resources.ValidateBeside(w.c.Object)...)
+	if len(faults) == 0 {
+		return
+	}
+	w.block(forbidden, v1alpha1.ReasonInvalidSpec, "the spec is refused: "+strings.Join(faults, "; "))
+	if w.c.Latch == nil {
+		w.end()
 	}
 }
 

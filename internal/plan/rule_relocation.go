@@ -3,10 +3,12 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"k8s.io/utils/ptr"
 
 	"github.com/quorate/quorate/api/v1alpha1"
+	"github.com/quorate/quorate/internal/resources"
 	"github.com/quorate/quorate/internal/state"
 )
 
@@ -41,9 +43,14 @@ func otherClass(c *state.Cluster, v *state.Volume) string {
 // stranded says that the Pod, created again as the spec asks for now, could not be where its volume is; empty when it
 // could. A node that ceases to be one that the spec admits moves nobody: what runs there stays, as for any other Pod.
 func stranded(c *state.Cluster, m state.Member) string {
-	if m.Volume == nil || m.Volume.Disk == nil || !m.Volume.Disk.Unfit || m.Pod == nil ||
-		m.Pod.Applied == desiredTemplate(c, m) {
+	if m.Volume == nil || m.Volume.Disk == nil || !m.Volume.Disk.Unfit || m.Pod == nil {
 		return ""
+	}
+	switch changed := resources.Compare(m.Pod.Applied, desiredTemplate(c, m)).Recreate; {
+	case len(changed) == 0:
+		return ""
+	case slices.Equal(changed, []string{"storage.size"}) && wantedQuota(c) == m.Quota():
+		return "" // volumes have grown, and the quota has not
 	}
 	return "its volume cannot be attached to any node that spec.podTemplate admits"
 }

@@ -66,7 +66,17 @@ func homeless(c *state.Cluster, m state.Member) bool {
 		return false
 	}
 	d := resources.Compare(m.Pod.Applied, resources.Applied(c.Object, m.Pod.Version))
-	return len(d.Recreate) == 0 && unresizable(c, m, d) && nodeTooSmall(m, d)
+	if len(d.Recreate) > 0 {
+		return d.More && c.Nodes != nil && !slices.Contains(d.Recreate, "restartedAt")
+	}
+	return unresizable(c, m, d) && nodeTooSmall(m, d)
+}
+
+func whyNot(m state.Member) string {
+	if m.Pod.Resize.TooLarge {
+		return "refused"
+	}
+	return "which takes a new Pod"
 }
 
 // tellHomeless tells of a member that can neither be resized nor be created anew with what the spec asks for.
@@ -78,7 +88,7 @@ func (w *walk) tellHomeless() bool {
 		w.block(0, v1alpha1.ReasonResizing, fmt.Sprintf("%s runs on with the cpu and memory that it has: its node cannot "+
 			"give it what the spec asks for (%s), and no node is known that has so much. Lower the requests of "+
 			"podTemplate.spec.resources, or add such a node; another spec.restartedAt has Pods created anew all the same",
-			m.Name, cmp.Or(m.Pod.Resize.Pending, "refused")))
+			m.Name, cmp.Or(m.Pod.Resize.Pending, whyNot(m))))
 		return true
 	}
 	return false

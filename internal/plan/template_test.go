@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -191,6 +192,11 @@ func TestCPUAndMemoryAreChangedInPlace(t *testing.T) {
 		return "Resizing: demo-2 runs on with the cpu and memory that it has: its node cannot give it what the spec asks for (" +
 			why + "), and no node is known that has so much"
 	}
+	guaranteed := func(s *v1alpha1.EtcdClusterSpec) { // another QoS class
+		cpu("4")(s)
+		s.PodTemplate.Spec.Resources.Limits = s.PodTemplate.Spec.Resources.Requests
+	}
+	roomy := func(m *state.Member) { m.Pod.Resize.Room = true }
 	again := func(why string) string { return "its node cannot change its cpu and memory in place (" + why + ")" }
 	scenarios{
 		"the highest slot first": {cluster: three(), step: resized(2)},
@@ -220,6 +226,14 @@ func TestCPUAndMemoryAreChangedInPlace(t *testing.T) {
 		"also when the API server refuses it": {
 			cluster: three().Budget(3).Member(2, tooLarge(false)),
 			ensures: []plan.Step{budget(2)}, blocked: []string{nowhere("refused")},
+		},
+		"nor is a Pod that would have to be made anew for it": {
+			cluster: statetest.Formed(3).Budget(3).Spec(guaranteed), ensures: []plan.Step{budget(2)},
+			blocked: []string{strings.Replace(nowhere("which takes a new Pod"), "demo-2", "demo-0", 1)},
+		},
+		"which is, where a node has room": {
+			cluster: statetest.Formed(3).Budget(3).Spec(guaranteed).Member(2, roomy), blocked: []string{"Resizing: demo-0 runs on with the cpu and memory that it has", "RollingOut: left: demo-2"},
+			step: plan.DeletePod{Name: "demo-2", UID: podUID(2), Why: "spec.podTemplate.spec.resources changed"},
 		},
 		"which takes a new Pod too, where another node has room for it": {
 			cluster: three().Budget(3).Member(2, tooLarge(true)), step: resized(1), blocked: []string{"RollingOut: left: demo-2"},

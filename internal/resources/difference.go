@@ -18,6 +18,8 @@ type Difference struct {
 	Metadata bool
 	// Resources tells that cpu or memory differ, and that Kubernetes can change them in the running Pod.
 	Resources bool
+	// More tells that the Pod would ask for more of something than it does, so that a node may be too small for it.
+	More bool
 	// Image tells that the version or the image differ: its change in place restarts the container.
 	Image bool
 	// Recreate names the fields of the spec that only a new Pod can take.
@@ -43,7 +45,7 @@ func Compare(applied, desired string) Difference {
 	}
 	old, now := containerResources(a.podSpec().Resources), containerResources(b.podSpec().Resources)
 	resources := !equality.Semantic.DeepEqual(old, now)
-	d.Resources = resources && resizable(old, now)
+	d.Resources, d.More = resources && resizable(old, now), asksForMore(old, now)
 	for field, differs := range map[string]bool{
 		"image.pullPolicy and pullSecrets": !equality.Semantic.DeepEqual(a.pulling(), b.pulling()),
 		"etcd":                             !equality.Semantic.DeepEqual(a.Etcd, b.Etcd),
@@ -110,6 +112,26 @@ func resizable(from, to corev1.ResourceRequirements) bool {
 		equality.Semantic.DeepEqual(from.Claims, to.Claims) && qosOf(from) == qosOf(to)
 }
 
+// asksForMore tells that the second requests more of something. A limit without a request counts as both.
+func asksForMore(from, to corev1.ResourceRequirements) bool {
+	former := requested(from)
+	for name, quantity := range requested(to) {
+		if was := former[name]; quantity.Cmp(was) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func requested(r corev1.ResourceRequirements) corev1.ResourceList {
+	all := maps.Clone(r.Limits)
+	if all == nil {
+		all = corev1.ResourceList{}
+	}
+	maps.Copy(all, r.Requests)
+	return all
+}
+
 func resizableList(from, to corev1.ResourceList) bool {
 	for name := range from {
 		if _, kept := to[name]; !kept {
@@ -128,11 +150,7 @@ func resizableList(from, to corev1.ResourceList) bool {
 
 // qosOf is the QoS class of a Pod with this container only. A limit without a request counts as both.
 func qosOf(r corev1.ResourceRequirements) corev1.PodQOSClass {
-	requests := maps.Clone(r.Limits)
-	if requests == nil {
-		requests = corev1.ResourceList{}
-	}
-	maps.Copy(requests, r.Requests)
+	requests := requested(r)
 	asked, guaranteed := false, true
 	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
 		request, limit := requests[name], r.Limits[name]

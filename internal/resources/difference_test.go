@@ -59,10 +59,10 @@ func TestCompareTellsWhatAChangeTakes(t *testing.T) {
 			want: remade("storage.ephemeral"),
 		},
 		"more cpu": {
-			from: with(amounts(list("1", "1Gi"), nil)), to: with(amounts(list("2", "1Gi"), nil)), want: Difference{Resources: true},
+			from: with(amounts(list("1", "1Gi"), nil)), to: with(amounts(list("2", "1Gi"), nil)), want: Difference{Resources: true, More: true},
 		},
 		"the default amounts, written out": {to: with(amounts(list("100m", "100Mi"), nil))},
-		"more than the default":            {to: with(amounts(list("200m", "100Mi"), nil)), want: Difference{Resources: true}},
+		"more than the default":            {to: with(amounts(list("200m", "100Mi"), nil)), want: Difference{Resources: true, More: true}},
 		"a limit besides":                  {to: with(amounts(list("100m", "100Mi"), list("", "1Gi"))), want: Difference{Resources: true}},
 		"a limit that is gone, which Kubernetes cannot take away in place": {
 			from: with(amounts(list("100m", "100Mi"), list("", "1Gi"))), want: remade("podTemplate.spec.resources"),
@@ -74,13 +74,13 @@ func TestCompareTellsWhatAChangeTakes(t *testing.T) {
 			to: with(amounts(list("100m", "100Mi"), list("100m", "100Mi"))), want: remade("podTemplate.spec.resources"),
 		},
 		"more of what stays guaranteed": {
-			from: with(amounts(nil, list("1", "1Gi"))), to: with(amounts(nil, list("2", "2Gi"))), want: Difference{Resources: true},
+			from: with(amounts(nil, list("1", "1Gi"))), to: with(amounts(nil, list("2", "2Gi"))), want: Difference{Resources: true, More: true},
 		},
 		"another resource than cpu and memory": {
 			to: with(amounts(corev1.ResourceList{
 				corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("100Mi"),
 				corev1.ResourceEphemeralStorage: resource.MustParse("1Gi"),
-			}, nil)), want: remade("podTemplate.spec.resources"),
+			}, nil)), want: Difference{More: true, Recreate: []string{"podTemplate.spec.resources"}},
 		},
 		"several things": {
 			to:   with(label, image(v1alpha1.ImageSpec{Repository: new("x")}), restart("1")),
@@ -118,7 +118,7 @@ func TestEachKindOfChangeLeavesTheOthers(t *testing.T) {
 		},
 	)
 	applied, desired := Applied(old, was), Applied(wanted, now)
-	want := Difference{Metadata: true, Resources: true, Image: true}
+	want := Difference{Metadata: true, Resources: true, More: true, Image: true}
 	check := func(after string) {
 		t.Helper()
 		if diff := cmp.Diff(want, Compare(applied, desired)); diff != "" {
@@ -128,7 +128,7 @@ func TestEachKindOfChangeLeavesTheOthers(t *testing.T) {
 	check("nothing")
 	applied, want.Metadata = withMetadata(applied, desired), false
 	check("the labels")
-	applied, want.Resources = withResources(applied, desired), false
+	applied, want.Resources, want.More = withResources(applied, desired), false, false
 	check("cpu and memory")
 	applied, want.Image = withImage(applied, desired), false
 	check("the image")

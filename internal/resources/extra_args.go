@@ -67,11 +67,12 @@ type extraValues struct {
 	values map[string]string
 }
 
-// extraArgs leaves out what Validate refuses: a flag that the minor does not know would keep the member from starting.
+// extraArgs leaves out what Validate refuses: a flag that the minor does not know, or a value that it does not take,
+// would keep the member from starting.
 func extraArgs(e v1alpha1.EtcdOptions, m minor) extraValues {
 	out := extraValues{values: map[string]string{}}
 	for _, arg := range e.ExtraArgs {
-		if f, ok := extraFlagNamed(arg.Name); ok && f.names[m] != "" {
+		if f, ok := extraFlagNamed(arg.Name); ok && f.names[m] != "" && f.check(arg.Value) == nil {
 			out.order = append(out.order, f.names[m])
 			out.values[f.names[m]] = arg.Value
 		}

@@ -57,14 +57,28 @@ func ChangeImage(pod *corev1.Pod, c *v1alpha1.EtcdCluster, version string) {
 	if container == nil {
 		return
 	}
+	before := container.Image
 	container.Image = Image(c, version)
 	setAnnotation(pod, AnnotationApplied, withImage(pod.Annotations[AnnotationApplied], Applied(c, version)))
 	setAnnotation(pod, AnnotationVersion, version)
+	if container.Image == before {
+		return // another way to write the same, or what a webhook had made of it: the kubelet restarts nothing for it
+	}
 	setFlag(pod, AnnotationPatchedContainer, false)
 	if s := etcdStatus(pod); s != nil && s.State.Running != nil {
 		setAnnotation(pod, AnnotationPatchedContainer, s.ContainerID)
 	}
 }
+
+// KeepsImage tells that a Pod whose image was changed has the one that it had: an admission webhook maps both to it. No
+// container ends then.
+func KeepsImage(before, changed *corev1.Pod) bool {
+	old, now := etcdContainer(before), etcdContainer(changed)
+	return old != nil && now != nil && old.Image == now.Image
+}
+
+// ForgetPatchedContainer takes back the record that a container is about to end.
+func ForgetPatchedContainer(pod *corev1.Pod) { setFlag(pod, AnnotationPatchedContainer, false) }
 
 // ChangeResources gives the Pod the cpu and memory that are wanted, for its subresource "resize". What admission added
 // to it stays.

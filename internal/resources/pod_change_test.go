@@ -81,6 +81,29 @@ func TestTheImageIsChangedWithTheContainerThatItEnds(t *testing.T) {
 	}
 }
 
+func TestAnImageThatStaysWhatItIsEndsNoContainer(t *testing.T) {
+	for name, tc := range map[string]struct {
+		present, repository string
+	}{
+		"the default is written out":                {DefaultImageRepository + ":v3.6.16", DefaultImageRepository},
+		"a webhook had made the same of it already": {"mirror.example/etcd:v3.6.16", "mirror.example/etcd"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := cluster()
+			pod := runningPod(c)
+			etcdContainer(pod).Image = tc.present
+			c.Spec.Image = &v1alpha1.ImageSpec{Repository: &tc.repository}
+			ChangeImage(pod, c, "3.6.16")
+			if got := pod.Annotations[AnnotationPatchedContainer]; got != "" {
+				t.Errorf("it waits for the end of %s, which the kubelet does not end", got)
+			}
+			if d := Compare(pod.Annotations[AnnotationApplied], Applied(c, "3.6.16")); !d.None() {
+				t.Errorf("still differs: %+v", d)
+			}
+		})
+	}
+}
+
 func TestResizeIsReadFromThePod(t *testing.T) {
 	condition := func(kind corev1.PodConditionType, reason, message string) func(*corev1.Pod) {
 		return func(p *corev1.Pod) {

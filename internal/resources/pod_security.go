@@ -19,7 +19,8 @@ func podSecurityContext(user *corev1.PodSecurityContext) *corev1.PodSecurityCont
 	if !platformIDs {
 		setDefault(&out.RunAsUser, unprivilegedID)
 		setDefault(&out.RunAsGroup, unprivilegedID)
-		setDefault(&out.FSGroup, unprivilegedID)
+		// Files on a volume are given to the group when its root is another's: so a user of its own can read them.
+		setDefault(&out.FSGroup, *out.RunAsUser)
 	}
 	setDefault(&out.RunAsNonRoot, true)
 	// Without it the kubelet changes the owner of every file at every start.

@@ -226,7 +226,7 @@ func TestSecurityContextIsFilledFieldByField(t *testing.T) {
 		},
 		"a user of its own": {
 			&corev1.PodSecurityContext{RunAsUser: id(7)},
-			id(7), id(65532), id(65532), true, corev1.FSGroupChangeOnRootMismatch,
+			id(7), id(65532), id(7), true, corev1.FSGroupChangeOnRootMismatch,
 		},
 		"what is given stays": {
 			&corev1.PodSecurityContext{FSGroupChangePolicy: new(corev1.FSGroupChangeAlways), RunAsNonRoot: new(false)},

@@ -1,6 +1,8 @@
 package resources
 
 import (
+	"strconv"
+	"strings"
 	"time"
 
 	"k8s.io/utils/ptr"
@@ -33,4 +35,15 @@ func HeartbeatInterval(c *v1alpha1.EtcdCluster) time.Duration {
 		return e.HeartbeatInterval.Duration
 	}
 	return defaultHeartbeat
+}
+
+// GivenHeartbeat is the heartbeat interval among etcd's flags; 0 when they leave it to etcd.
+func GivenHeartbeat(flags []string) time.Duration {
+	for _, flag := range flags {
+		if ms, given := strings.CutPrefix(flag, "--heartbeat-interval="); given {
+			n, _ := strconv.ParseInt(ms, 10, 64) // 0 when somebody else wrote something else
+			return time.Duration(n) * time.Millisecond
+		}
+	}
+	return 0
 }

@@ -40,15 +40,21 @@ func Validate(c *v1alpha1.EtcdCluster, version string) []string {
 		f.wholeMilliseconds("spec.etcd.electionTimeout", e.ElectionTimeout)
 		f.compaction(e.AutoCompaction)
 	}
-	if s := c.Spec.ClientService; s != nil {
-		f.clientService(s)
-	}
 	if t := c.Spec.PodTemplate; t != nil && t.Metadata != nil {
 		f.labels("spec.podTemplate.metadata.labels", t.Metadata.Labels)
-		f.keys("spec.podTemplate.metadata.annotations", t.Metadata.Annotations)
+		f.podAnnotations(t.Metadata.Annotations)
 	}
 	f.podSpec(podTemplateSpec(c))
 	f.memoryMedium(c)
+	return f
+}
+
+// ValidateBeside tells what is wrong with the parts of the spec from which no member is made; nil when nothing is.
+func ValidateBeside(c *v1alpha1.EtcdCluster) []string {
+	var f findings
+	if s := c.Spec.ClientService; s != nil {
+		f.clientService(s)
+	}
 	if m := c.Spec.Maintenance; m != nil {
 		// Any time does, to find schedules that name no time at all.
 		if _, err := window.Parse(m.Window, time.Unix(0, 0)); err != nil {
@@ -102,6 +108,26 @@ func (f *findings) keys(field string, values map[string]string) {
 		if errs := validation.IsQualifiedName(strings.ToLower(key)); len(errs) > 0 {
 			f.addf(field, "has the key %q: %s", key, strings.Join(errs, "; "))
 		}
+	}
+}
+
+// maxAnnotations bounds the annotations of a Pod, in bytes: the operator records them once more beside its own, and
+// Kubernetes takes 256 KiB in all (k8s.io/apimachinery pkg/api/validation, TotalAnnotationSizeLimitB).
+const maxAnnotations = 64 << 10
+
+func (f *findings) podAnnotations(annotations map[string]string) {
+	const field = "spec.podTemplate.metadata.annotations"
+	f.keys(field, annotations)
+	total := 0
+	for _, key := range sortedKeys(annotations) {
+		total += len(key) + len(annotations[key])
+		if strings.HasPrefix(key, corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix) {
+			f.addf(field, "has the key %q, which Kubernetes changes in no running Pod: set "+
+				"podTemplate.spec.securityContext.appArmorProfile instead", key)
+		}
+	}
+	if total > maxAnnotations {
+		f.addf(field, "takes %d bytes: shorten it to %d", total, maxAnnotations)
 	}
 }
 

@@ -38,7 +38,7 @@ func TestValidateAcceptsGoodSpecs(t *testing.T) {
 			Tolerations: []corev1.Toleration{{Operator: corev1.TolerationOpExists}},
 		})),
 	} {
-		if problems := Validate(c, "3.6.16"); len(problems) > 0 {
+		if problems := append(Validate(c, "3.6.16"), ValidateBeside(c)...); len(problems) > 0 {
 			t.Errorf("%s: %v", name, problems)
 		}
 	}
@@ -116,12 +116,23 @@ func TestValidateRefusesEtcdOptions(t *testing.T) {
 				c.Spec.ClientService = &v1alpha1.ClientServiceSpec{Annotations: map[string]string{"a b": ""}}
 			}, `spec.clientService.annotations has the key "a b"`,
 		},
+		"an annotation that no running Pod takes": {
+			podMetadataGiven(v1alpha1.PodMetadata{Annotations: map[string]string{
+				"container.apparmor.security.beta.kubernetes.io/etcd": "runtime/default",
+			}}), "which Kubernetes changes in no running Pod",
+		},
+		"annotations beyond what a Pod can hold twice": {
+			podMetadataGiven(v1alpha1.PodMetadata{Annotations: map[string]string{"note": strings.Repeat("x", 64<<10)}}),
+			"takes 65540 bytes: shorten it to 65536",
+		},
 		"a label value that is none": {
 			podMetadataGiven(v1alpha1.PodMetadata{Labels: map[string]string{"a": "b c"}}),
 			`spec.podTemplate.metadata.labels gives a the value "b c"`,
 		},
 	} {
-		t.Run(name, func(t *testing.T) { expectOne(t, Validate(cluster(tc.change), "3.6.16"), tc.want) })
+		t.Run(name, func(t *testing.T) {
+			expectOne(t, append(Validate(cluster(tc.change), "3.6.16"), ValidateBeside(cluster(tc.change))...), tc.want)
+		})
 	}
 }
 

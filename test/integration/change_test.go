@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -13,8 +14,11 @@ type changeCase struct {
 	wanted string
 }
 
+var someDigest = "sha256:" + strings.Repeat("0a", 32)
+
 const (
 	wantSameKind   = "a cluster cannot be moved between a volume and ephemeral storage"
+	wantVersion    = "version cannot be removed while image.digest pins an image of it"
 	wantSameMedium = "the medium of an ephemeral cluster cannot be changed"
 )
 
@@ -24,6 +28,8 @@ func refusedChanges() []changeCase {
 		{"from a volume to ephemeral storage", `{storage: {size: 1Gi}}`, `{storage: {ephemeral: {}}}`, wantSameKind},
 		{"from ephemeral storage to the default volume", `{storage: {ephemeral: {}}}`, `{}`, wantSameKind},
 		{"from ephemeral storage to a volume", `{storage: {ephemeral: {}}}`, `{storage: {size: 8Gi}}`, wantSameKind},
+		{"the version without the digest that goes with it",
+			`{version: 3.6.16, image: {digest: "` + someDigest + `"}}`, `{image: {digest: "` + someDigest + `"}}`, wantVersion},
 		{"from disk to memory",
 			`{storage: {ephemeral: {medium: Disk}}}`, `{storage: {ephemeral: {medium: Memory}}}`, wantSameMedium},
 		{"from the default medium to memory",
@@ -37,6 +43,8 @@ func refusedChanges() []changeCase {
 
 func acceptedChanges() []changeCase {
 	return []changeCase{
+		{name: "the version with the digest",
+			from: `{version: 3.6.16, image: {digest: "` + someDigest + `"}}`, to: `{}`},
 		{name: "the same volume in another unit", from: `{storage: {size: 1Gi}}`, to: `{storage: {size: 1024Mi}}`},
 		{name: "the same volume in bytes", from: `{storage: {size: 1Gi}}`, to: `{storage: {size: 1073741824}}`},
 		{name: "the default volume by its name", from: `{}`, to: `{storage: {size: 8Gi}}`},

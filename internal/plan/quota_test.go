@@ -1,0 +1,71 @@
+package plan_test
+
+import (
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/quorate/quorate/api/v1alpha1"
+	"github.com/quorate/quorate/internal/plan"
+	"github.com/quorate/quorate/internal/state"
+	"github.com/quorate/quorate/internal/state/statetest"
+)
+
+func quotaOf(size string) func(*v1alpha1.EtcdClusterSpec) {
+	return func(s *v1alpha1.EtcdClusterSpec) {
+		s.Etcd = &v1alpha1.EtcdOptions{QuotaBackendBytes: new(resource.MustParse(size))}
+	}
+}
+
+func TestAQuotaThatIsEdited(t *testing.T) {
+	// The quota of 8Gi is 3276 MiB. demo-0 leads.
+	three := func() *statetest.Builder { return statetest.Formed(3).Volumes("8Gi").Budget(3) }
+	holds := func(quota, who, why string) string {
+		return "the spec asks for a quota of " + quota + ", and " + who + " runs on with what it has: " + why
+	}
+	left := "RollingOut: members restart one at a time, because spec.etcd changed; left: demo-0, demo-1, demo-2"
+	const all = "demo-0, demo-1, demo-2"
+	large := func() *statetest.Builder {
+		b := statetest.Formed(3).Spec(quotaOf("12Gi")).Volumes("20Gi").Budget(3).Database("10Gi", "9Gi", 0, 1, 2)
+		return b.Spec(func(s *v1alpha1.EtcdClusterSpec) { s.Etcd = nil })
+	}
+	scenarios{
+		"reaches the members": {
+			cluster: three().Database("1Gi", "1Gi", 0, 1, 2).Spec(quotaOf("2Gi")), blocked: []string{left},
+			step: plan.DeletePod{Name: member(2), UID: podUID(2), Why: "spec.etcd changed"},
+		},
+		"reaches none when the data of one would fill it": {
+			cluster: three().Database("1Gi", "1Gi", 1).Spec(quotaOf("1Gi")), blocked: []string{
+				"InvalidSpec: " + holds("1Gi", all, "the database of demo-1 takes more than 80 % of that, and etcd would accept no writes. "+
+					"Delete data that is not needed, compact and defragment; or raise etcd.quotaBackendBytes")},
+		},
+		"waits for files that fit it once they are defragmented": {
+			cluster: three().Database("1Gi", "700Mi", 0, 1).Spec(quotaOf("1Gi")), step: defragment(three(), 1),
+			blocked: []string{"RollingOut: " + holds("1Gi", all, "members are defragmented first, one at a time; left: demo-0, demo-1")},
+		},
+		"is refused when that did not help": {
+			cluster: three().Database("1Gi", "700Mi", 1).Spec(quotaOf("1Gi")).Member(1, func(m *state.Member) {
+				m.Defragmentation = endedAgo(time.Minute, "")
+			}),
+			blocked: []string{"InvalidSpec: " + holds("1Gi", all, "the database of demo-1")},
+		},
+		"reaches none either when an explicit one is removed that the data needs": {
+			cluster: large(), blocked: []string{"InvalidSpec: " + holds("8Gi", all, "the database of demo-0, demo-1, demo-2 takes")},
+		},
+		"waits for volumes that are to hold it": {
+			cluster: three().Spec(sizeOf("20Gi")).Spec(quotaOf("15Gi")).Request("20Gi", 0, 1, 2), blocked: []string{
+				"VolumeGrowing: waiting", "VolumeGrowing: " + holds("15Gi", all, "waiting until the volumes have as much; the smallest has 8Gi")},
+		},
+		"may be raised while data fills the former one": {
+			cluster: three().Database("3Gi", "3Gi", 0, 1, 2).Spec(quotaOf("6Gi")), blocked: []string{left},
+			step: plan.DeletePod{Name: member(2), UID: podUID(2), Why: "spec.etcd changed"},
+		},
+		"does not hold back what has nothing to do with it": {
+			cluster: three().Database("3Gi", "3Gi", 0, 1, 2).Spec(func(s *v1alpha1.EtcdClusterSpec) {
+				s.Etcd = &v1alpha1.EtcdOptions{SnapshotCount: new(int64(5000))}
+			}),
+			step: plan.DeletePod{Name: member(2), UID: podUID(2), Why: "spec.etcd changed"}, blocked: []string{left},
+		},
+	}.run(t)
+}
