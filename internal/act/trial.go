@@ -34,8 +34,8 @@ func successor(c *state.Cluster, step plan.Step) *corev1.Pod {
 // try asks the API server, without a write, whether it would accept the Pod. Invariant: a member that runs is not
 // stopped for a Pod that Kubernetes is known to refuse. The Pod that still runs has the same name, so that
 // AlreadyExists is the best answer: defaults, admission and validation come before it (k8s.io/apiserver
-// pkg/registry/generic/registry, Store.create and DryRunnableStorage.Create). An answer that says nothing of the Pod, such
-// as that of a webhook that knows no dry run, holds up nothing; without an answer the step fails.
+// pkg/registry/generic/registry, Store.create and DryRunnableStorage.Create). An answer that says nothing of the Pod,
+// such as that of a webhook that knows no dry run, holds up nothing; without an answer the step fails.
 func (e *Executor) try(ctx context.Context, pod *corev1.Pod, step plan.Step) error {
 	if pod == nil {
 		return nil
