@@ -8,6 +8,7 @@ import (
 	"reflect"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/quorate/quorate/api/v1alpha1"
@@ -40,7 +41,7 @@ type Executor struct {
 // Do executes one step on the cluster as it was observed. See Later for errors that are none.
 func (e *Executor) Do(ctx context.Context, c *state.Cluster, step plan.Step) error {
 	if plan.Irreversible(step) {
-		live, err := e.confirm(ctx, c, step)
+		live, err := e.permit(ctx, c, step)
 		if err != nil {
 			return err
 		}
@@ -100,6 +101,23 @@ func keepObjects(ctx context.Context, w *writer, c *state.Cluster, step plan.Ste
 	default:
 		return record(ctx, w, step)
 	}
+}
+
+// permit has Kubernetes try what the step needs afterwards, and then confirms the step on the live state, which it
+// returns: nothing lies between the confirmation and the step.
+func (e *Executor) permit(ctx context.Context, c *state.Cluster, step plan.Step) (*state.Cluster, error) {
+	tried := successor(c, step)
+	if err := e.try(ctx, tried, step); err != nil {
+		return nil, err
+	}
+	live, err := e.confirm(ctx, c, step)
+	if err != nil {
+		return nil, err
+	}
+	if !equality.Semantic.DeepEqual(successor(live, step), tried) {
+		return nil, fmt.Errorf("%q: the Pod that follows is another by now: %w", step, errChanged)
+	}
+	return live, nil
 }
 
 // confirm observes live, plans again, and returns the live observation if the very same step results.

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/plan"
 	"github.com/quorate/quorate/internal/resources"
 	"github.com/quorate/quorate/internal/state"
@@ -108,14 +109,19 @@ func startMember(ctx context.Context, w *writer, l plan.Launch) (created bool, e
 			return true, err
 		}
 	}
-	pod := resources.Pod(w.cluster, l.Incarnation, l.Start)
-	if l.First || l.Unused {
-		resources.MarkUnused(pod)
-	}
-	if err := w.create(ctx, pod); err != nil {
+	if err := w.create(ctx, launchedPod(w.cluster, l)); err != nil {
 		return created, ownedByOther(ctx, w, err, &corev1.Pod{}, resources.MemberName(w.cluster.Name, l.Incarnation.Slot))
 	}
 	return true, nil
+}
+
+// launchedPod is the Pod that starts the member.
+func launchedPod(c *v1alpha1.EtcdCluster, l plan.Launch) *corev1.Pod {
+	pod := resources.Pod(c, l.Incarnation, l.Start)
+	if l.First || l.Unused {
+		resources.MarkUnused(pod)
+	}
+	return pod
 }
 
 // usable reads the claim live: the cache may be from before its member was removed, and a retired volume is never

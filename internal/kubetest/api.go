@@ -12,6 +12,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -33,8 +34,9 @@ var CertManagerCertificate = schema.GroupVersionKind{Group: "cert-manager.io", V
 type API struct {
 	client.WithWatch
 
-	// Before is called before each write ("create", "update", "patch", "resize", "apply", "delete") of an object, with the
-	// client behind the API, which calls it no more. An error is the answer to the write. It may be nil.
+	// Before is called before each write ("create", "update", "patch", "resize", "apply", "delete") of an object and each
+	// dry run ("try to create"), with the client behind the API, which calls it no more. An error is the answer. It may be
+	// nil.
 	Before func(ctx context.Context, behind client.WithWatch, verb string, obj client.Object) error
 	// Writes that succeeded, such as "create Secret demo-peer-ca".
 	Writes []string
@@ -67,11 +69,33 @@ func New(t testing.TB, objects ...client.Object) *API {
 func (a *API) create(
 	ctx context.Context, behind client.WithWatch, obj client.Object, opts ...client.CreateOption,
 ) error {
+	var o client.CreateOptions
+	o.ApplyOptions(opts)
+	if slices.Contains(o.DryRun, metav1.DryRunAll) {
+		return a.tryCreate(ctx, behind, obj)
+	}
 	if obj.GetUID() == "" {
 		a.uids++
 		obj.SetUID(types.UID(fmt.Sprintf("uid-made-%d", a.uids)))
 	}
 	return a.write(ctx, behind, "create", obj, func() error { return behind.Create(ctx, obj, opts...) })
+}
+
+// tryCreate answers a dry run, which stores nothing: whether the object exists is looked at after all else.
+func (a *API) tryCreate(ctx context.Context, behind client.WithWatch, obj client.Object) error {
+	if a.Before != nil {
+		if err := a.Before(ctx, behind, "try to create", obj); err != nil {
+			return err
+		}
+	}
+	if _, err := stored(ctx, behind, obj); !apierrors.IsNotFound(err) {
+		if err != nil {
+			return err
+		}
+		resource := schema.GroupResource{Resource: strings.ToLower(kindOf(obj, behind)) + "s"}
+		return apierrors.NewAlreadyExists(resource, obj.GetName())
+	}
+	return nil
 }
 
 func (a *API) update(

@@ -96,6 +96,27 @@ func launch(c *state.Cluster, m state.Member) Launch {
 	return l
 }
 
+// Restarted is how the member will be started again whose Pod the step deletes; false when the step stops nothing that
+// is to come back: a Pod that does not run, or whose member was removed, hibernates or belongs to a lost cluster.
+func Restarted(c *state.Cluster, s DeletePod) (Launch, bool) {
+	if c.Ephemeral() || c.Hibernated() || c.Underway() != nil {
+		return Launch{}, false
+	}
+	for _, m := range c.Members {
+		if p := m.Pod; p == nil || p.UID != s.UID || p.Terminating || !p.Running && !m.Probe.Answered {
+			continue
+		}
+		m.Pod = nil
+		if m.Volume != nil && s.Volume != "" {
+			recorded := *m.Volume
+			recorded.Version = s.Version
+			m.Volume = &recorded
+		}
+		return launch(c, m), true
+	}
+	return Launch{}, false
+}
+
 // dataMissing tells that what holds the incarnation's data does not exist: it never did, or the data is lost.
 func dataMissing(c *state.Cluster, m state.Member) bool {
 	if c.Ephemeral() {

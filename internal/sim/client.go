@@ -164,8 +164,27 @@ func (c operatorClient) write(verb string, obj client.Object, do func() error) e
 	return err
 }
 
-func (c operatorClient) Create(_ context.Context, obj client.Object, _ ...client.CreateOption) error {
+func (c operatorClient) Create(_ context.Context, obj client.Object, opts ...client.CreateOption) error {
+	var o client.CreateOptions
+	o.ApplyOptions(opts)
+	if len(o.DryRun) > 0 {
+		return c.tryCreate(obj)
+	}
 	return c.write("create", obj, func() error { return c.world.store.create(obj) })
+}
+
+// tryCreate is a dry run: a call like any other, but no write.
+func (c operatorClient) tryCreate(obj client.Object) error {
+	fault, refusal := c.world.faultAt(c.op, "try to create "+kindOf(obj)+" "+obj.GetName())
+	switch {
+	case refusal != "":
+		return refuse(refusal, obj)
+	case fault != etcd.OK:
+		return errLost
+	}
+	err := c.world.store.tryCreate(obj)
+	c.world.crashAfter(c.op)
+	return err
 }
 
 func (c operatorClient) Update(_ context.Context, obj client.Object, _ ...client.UpdateOption) error {

@@ -79,10 +79,17 @@ func (s *store) at(r ref, then time.Time) client.Object {
 	return nil
 }
 
-func (s *store) create(obj client.Object) error {
-	r := refOf(obj)
-	if s.objects[r] != nil {
+// tryCreate tells what create would answer.
+func (s *store) tryCreate(obj client.Object) error {
+	if r := refOf(obj); s.objects[r] != nil {
 		return apierrors.NewAlreadyExists(r.resource(), r.name)
+	}
+	return nil
+}
+
+func (s *store) create(obj client.Object) error {
+	if err := s.tryCreate(obj); err != nil {
+		return err
 	}
 	obj.SetUID(types.UID(fmt.Sprintf("uid-%d", s.version+1)))
 	obj.SetCreationTimestamp(metav1.NewTime(s.now()))
