@@ -83,8 +83,12 @@ func withdrawLaunched(ctx context.Context, w *writer, latch *state.Latch, ids []
 // somebody else's object has, too many requests, a webhook that could not be reached (admission comes before storage).
 func rejected(err error) bool {
 	return apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) ||
-		apierrors.IsTooManyRequests(err) || errors.Is(err, ErrConflict) ||
-		apierrors.IsInternalError(err) && strings.Contains(err.Error(), "failed calling webhook")
+		apierrors.IsTooManyRequests(err) || errors.Is(err, ErrConflict) || webhookDown(err)
+}
+
+// webhookDown tells that nothing is created before a webhook answers again.
+func webhookDown(err error) bool {
+	return apierrors.IsInternalError(err) && strings.Contains(err.Error(), "failed calling webhook")
 }
 
 // startMember creates the volume if the incarnation never had one, records the version that is about to run on it,

@@ -35,7 +35,7 @@ func successor(c *state.Cluster, step plan.Step) *corev1.Pod {
 // stopped for a Pod that Kubernetes is known to refuse. The Pod that still runs has the same name, so that
 // AlreadyExists is the best answer: defaults, admission and validation come before it (k8s.io/apiserver
 // pkg/registry/generic/registry, Store.create and DryRunnableStorage.Create). An answer that says nothing of the Pod,
-// such as that of a webhook that knows no dry run, holds up nothing; without an answer the step fails.
+// such as that of a webhook that knows no dry run, holds up nothing; without one, also of a webhook, the step fails.
 func (e *Executor) try(ctx context.Context, pod *corev1.Pod, step plan.Step) error {
 	if pod == nil {
 		return nil
@@ -45,7 +45,7 @@ func (e *Executor) try(ctx context.Context, pod *corev1.Pod, step plan.Step) err
 	switch {
 	case err == nil, apierrors.IsAlreadyExists(err):
 		return nil
-	case NamespaceGone(err), !errors.As(err, &answer):
+	case NamespaceGone(err), !errors.As(err, &answer), webhookDown(err):
 		return fmt.Errorf("ask whether Kubernetes accepts another %s: %w", describe(pod), err)
 	case refusesPod(err):
 		return &RefusedError{Step: step, Blocked: []plan.Blocked{{

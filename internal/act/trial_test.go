@@ -171,6 +171,10 @@ func TestAHealthyMemberIsNotStoppedForAPodThatKubernetesRefuses(t *testing.T) {
 		},
 		"it has no time":   {answer: apierrors.NewTimeoutError("try again", 1), deleted: deleted},
 		"it has a failure": {answer: apierrors.NewInternalError(errors.New("leader changed")), deleted: deleted},
+		"a webhook cannot be reached, without which nothing is created": {
+			answer:  apierrors.NewInternalError(errors.New(`failed calling webhook "policy": connection refused`)),
+			deleted: kept, fails: failed,
+		},
 		"it cannot be reached": {
 			answer: errors.New("connection refused"), deleted: kept, fails: failed,
 		},
