@@ -79,6 +79,7 @@ func (o *Observer) Observe(
 	if err := errors.Join(o.lookForHidden(ctx, c), o.lookForUnlisted(ctx, c)); err != nil {
 		return nil, err
 	}
+	setTrust(c)
 	if o.Nodes {
 		if err := o.readNodes(ctx, reader, c); err != nil {
 			return nil, err

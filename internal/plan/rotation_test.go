@@ -19,7 +19,7 @@ type journey struct {
 	cluster   func() *statetest.Builder
 	begin     func(*world)
 	meanwhile []func(*world)
-	// anew are the sides whose authority has to be another one at the end; both when it is empty.
+	// anew are the sides whose authority has to be another one at the end; both when it is nil.
 	anew []state.Side
 	// outage tells that there is no way without one: members cannot accept each other at every moment.
 	outage bool
@@ -62,9 +62,12 @@ func old() *statetest.Builder {
 	return b.Later(age).Issue(state.CertificateNames()...).Serve(0, 1, 2)
 }
 
-var peers, clients = []state.Side{state.PeerSide}, []state.Side{state.ClientSide}
+var peers, clients, none = []state.Side{state.PeerSide}, []state.Side{state.ClientSide}, []state.Side{}
 
 func nothing(*world) {}
+
+// take changes the mode; the sources have other certificates of the CAs that there are.
+func take(mode v1alpha1.TLSMode) func(*world) { return func(w *world) { w.TakeFrom(mode, true) } }
 
 func request(text string) func(*world) {
 	return func(w *world) { w.TLSSpec(func(s *v1alpha1.TLSSpec) { s.CARotation = ptr.To(text) }) }
@@ -159,6 +162,26 @@ func TestRotationFollowsTheSources(t *testing.T) {
 	}
 	both := statetest.Sides()
 	journeys{
+		"that were given, when there are none any more": {cluster: from(v1alpha1.TLSSecrets), begin: manage},
+		"that were given, and then of cert-manager": {cluster: from(v1alpha1.TLSSecrets), begin: func(w *world) {
+			w.TakeFrom(v1alpha1.TLSCertManager, true)
+			moves("A", both...)(w)
+		}},
+		"that were given, and then of cert-manager with the same CAs": {
+			cluster: from(v1alpha1.TLSSecrets), begin: take(v1alpha1.TLSCertManager), anew: none,
+		},
+		"that are given from now on, of the same CAs": {
+			cluster: from(v1alpha1.TLSCertManager), begin: take(v1alpha1.TLSSecrets), anew: none,
+		},
+		"that were given for a while": {
+			cluster: formed(3), begin: func(w *world) {
+				w.TakeFrom(v1alpha1.TLSSecrets, true)
+				moves("A", both...)(w)
+			}, meanwhile: []func(*world){manage},
+		},
+		"that are given, managed for a while": {
+			cluster: from(v1alpha1.TLSSecrets), begin: manage, meanwhile: []func(*world){take(v1alpha1.TLSSecrets)}, anew: none,
+		},
 		"of cert-manager":              {cluster: from(v1alpha1.TLSCertManager), begin: moves("A", both...)},
 		"that are given":               {cluster: from(v1alpha1.TLSSecrets), begin: moves("A", both...)},
 		"of the peers only":            {cluster: from(v1alpha1.TLSSecrets), begin: moves("A", state.PeerSide), anew: peers},

@@ -15,7 +15,7 @@ import (
 // tlsArgsOf are the flags of slot 0 that it has because it speaks TLS.
 func tlsArgsOf(c *v1alpha1.EtcdCluster, version string) []string {
 	var tls []string
-	for _, arg := range args(c, bootstrapped(c, 0, version), false) {
+	for _, arg := range args(c, bootstrapped(c, 0, version), state.Start{}) {
 		name := strings.TrimPrefix(strings.TrimPrefix(arg, "--"), "experimental-")
 		for _, prefix := range []string{"cert-", "key-", "trusted-", "client-cert-", "peer-"} {
 			if strings.HasPrefix(name, prefix) {
@@ -54,7 +54,7 @@ func TestTLSFlagsOfEachMinorAndMode(t *testing.T) {
 			if mode == v1alpha1.TLSDisabled {
 				scheme = "http://"
 			}
-			all := args(c, bootstrapped(c, 0, version), false)
+			all := args(c, bootstrapped(c, 0, version), state.Start{})
 			for _, arg := range []string{
 				"--listen-client-urls=" + scheme + "0.0.0.0:2379", "--listen-peer-urls=" + scheme + "0.0.0.0:2380",
 				"--advertise-client-urls=" + scheme + "demo-0.shop.svc:2379",
