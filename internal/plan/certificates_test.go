@@ -166,6 +166,10 @@ func TestCertificateOfASource(t *testing.T) {
 		return b.Renew(name, another).Renew(name, signer)
 	}
 	outdated := func(m *state.Member) { m.Pod.Trust = "demo-trust-former" }
+	demanding := func(m *state.Member) {
+		outdated(m)
+		m.Pod.Args = append(m.Pod.Args, "--peer-cert-allowed-cn=etcd-peer")
+	}
 	const restarting = "RotatingCA: waiting until the disruption controller observes"
 	scenarios{
 		"is taken when it is new": {
@@ -187,7 +191,12 @@ func TestCertificateOfASource(t *testing.T) {
 			pending: []string{"RotatingCA: the peer CA is rotated: the source of the certificates has another one"},
 		},
 		"for peers is not taken while a member may still demand another common name": {
-			cluster: renewed(sourced(), state.PeerCertificate).Member(1, outdated), absent: []plan.Step{plan.PublishCertificate{}},
+			cluster: renewed(sourced(), state.PeerCertificate).Member(1, demanding), absent: []plan.Step{plan.PublishCertificate{}},
+			blocked: []string{restarting, "RotatingCA: left: demo-1"},
+		},
+		"for peers does not wait for members that demand none": {
+			cluster: renewed(sourced(), state.PeerCertificate).Member(1, outdated),
+			ensures: []plan.Step{publish(state.PeerCertificate, "its source my-peer has another one")},
 			blocked: []string{restarting, "RotatingCA: left: demo-1"},
 		},
 		"for clients does not wait for that": {

@@ -189,6 +189,7 @@ func (w *world) publish(s plan.PublishCertificate, seen *state.Cluster) {
 
 func (w *world) start(l plan.Launch) {
 	w.made++
+	w.starts++
 	uid := types.UID(fmt.Sprintf("uid-%d", w.made))
 	w.Launch(l.Incarnation.Slot).Member(l.Incarnation.Slot, func(m *state.Member) {
 		m.Pod.UID, m.Pod.Trust, m.Pod.Certificates = uid, l.Start.Trust, l.Start.Certificates

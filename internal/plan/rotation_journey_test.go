@@ -54,7 +54,10 @@ func (j journey) travel(t *testing.T, seed int) bool {
 			return false
 		}
 		if len(j.meanwhile) == 0 && w.rests(c, d, former) {
-			return true
+			if j.starts > 0 && w.starts != j.starts {
+				t.Errorf("seed %d: %d Pods were started, want %d\n%s", seed, w.starts, j.starts, last(story))
+			}
+			return !t.Failed()
 		}
 	}
 	t.Errorf("seed %d: no end after %d passes\n%s\n%s", seed, passes, w, last(story))

@@ -21,6 +21,8 @@ type journey struct {
 	meanwhile []func(*world)
 	// anew are the sides whose authority has to be another one at the end; both when it is nil.
 	anew []state.Side
+	// starts is how many Pods have to be started on the way; 0 where that is not looked at.
+	starts int
 	// outage tells that there is no way without one: members cannot accept each other at every moment.
 	outage bool
 }
@@ -66,9 +68,6 @@ var peers, clients, none = []state.Side{state.PeerSide}, []state.Side{state.Clie
 
 func nothing(*world) {}
 
-// take changes the mode; the sources have other certificates of the CAs that there are.
-func take(mode v1alpha1.TLSMode) func(*world) { return func(w *world) { w.TakeFrom(mode, true) } }
-
 func request(text string) func(*world) {
 	return func(w *world) { w.TLSSpec(func(s *v1alpha1.TLSSpec) { s.CARotation = ptr.To(text) }) }
 }
@@ -106,7 +105,7 @@ func TestRotationComesToItsEnd(t *testing.T) {
 		w.client = credentials{}
 	}
 	journeys{
-		"of three, on request":                          {cluster: formed(3), begin: request("1")},
+		"of three, on request":                          {cluster: formed(3), begin: request("1"), starts: 6},
 		"of five":                                       {cluster: formed(5), begin: request("1")},
 		"of a single member":                            {cluster: formed(1), begin: request("1")},
 		"of three ephemeral members":                    {cluster: withoutVolumes(3), begin: request("1")},
@@ -162,26 +161,6 @@ func TestRotationFollowsTheSources(t *testing.T) {
 	}
 	both := statetest.Sides()
 	journeys{
-		"that were given, when there are none any more": {cluster: from(v1alpha1.TLSSecrets), begin: manage},
-		"that were given, and then of cert-manager": {cluster: from(v1alpha1.TLSSecrets), begin: func(w *world) {
-			w.TakeFrom(v1alpha1.TLSCertManager, true)
-			moves("A", both...)(w)
-		}},
-		"that were given, and then of cert-manager with the same CAs": {
-			cluster: from(v1alpha1.TLSSecrets), begin: take(v1alpha1.TLSCertManager), anew: none,
-		},
-		"that are given from now on, of the same CAs": {
-			cluster: from(v1alpha1.TLSCertManager), begin: take(v1alpha1.TLSSecrets), anew: none,
-		},
-		"that were given for a while": {
-			cluster: formed(3), begin: func(w *world) {
-				w.TakeFrom(v1alpha1.TLSSecrets, true)
-				moves("A", both...)(w)
-			}, meanwhile: []func(*world){manage},
-		},
-		"that are given, managed for a while": {
-			cluster: from(v1alpha1.TLSSecrets), begin: manage, meanwhile: []func(*world){take(v1alpha1.TLSSecrets)}, anew: none,
-		},
 		"of cert-manager":              {cluster: from(v1alpha1.TLSCertManager), begin: moves("A", both...)},
 		"that are given":               {cluster: from(v1alpha1.TLSSecrets), begin: moves("A", both...)},
 		"of the peers only":            {cluster: from(v1alpha1.TLSSecrets), begin: moves("A", state.PeerSide), anew: peers},

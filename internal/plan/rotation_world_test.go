@@ -40,8 +40,8 @@ type world struct {
 	second         time.Duration
 	// frozen are Pods on nodes that are down; hidden are those that the operator cannot read.
 	frozen, hidden map[types.UID]bool
-	// made counts CAs, Pods and members, so that each is another.
-	made int
+	// made counts CAs, Pods and members, so that each is another; starts counts Pods only.
+	made, starts int
 	// late are ensures that come to be done long after they were decided.
 	late []decided
 }

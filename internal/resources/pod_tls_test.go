@@ -74,6 +74,23 @@ func tlsPod(c *v1alpha1.EtcdCluster, start state.Start) *corev1.Pod {
 	return Pod(c, bootstrapped(c, 0, "3.6.16"), start)
 }
 
+func TestAPodThatAcceptsAnyPeerNameDiffersInTheFlagOnly(t *testing.T) {
+	strict, lenient := tlsPod(cluster(), state.Start{Trust: testTrust}), tlsPod(cluster(), state.Start{Trust: testTrust, AnyPeerName: true})
+	args := func(pod *corev1.Pod) []string { return pod.Spec.Containers[0].Args }
+	if got, want := DemandedBy(state.Pod{Args: args(strict)}), PeerCommonName(cluster()); got != want {
+		t.Errorf("it demands %q, want %q", got, want)
+	}
+	if got := DemandedBy(state.Pod{Args: args(lenient)}); got != "" {
+		t.Errorf("the other one demands %q", got)
+	}
+	strict.Spec.Containers[0].Args = slices.DeleteFunc(args(strict), func(arg string) bool {
+		return strings.HasPrefix(arg, "--peer-cert-allowed-cn=")
+	})
+	if diff := cmp.Diff(strict, lenient); diff != "" {
+		t.Errorf("they differ otherwise, too:\n%s", diff)
+	}
+}
+
 // Every file that a flag or a variable names must come from a mounted volume, and from the item of that name.
 func TestEveryFileOfTLSIsMounted(t *testing.T) {
 	pod := tlsPod(cluster(), state.Start{Trust: testTrust})
