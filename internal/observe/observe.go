@@ -43,7 +43,6 @@ type Observer struct {
 	Handshake func(ctx context.Context, address string, certificate *tls.Certificate) (string, error)
 	// ReadPeers reads what the leader hears of others; see etcd.ReadPeers.
 	ReadPeers func(ctx context.Context, address string, member uint64) (etcd.PeerReading, error)
-
 	// Operations remember the long calls that go on in the background.
 	Operations *etcd.Operations
 

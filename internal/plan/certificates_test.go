@@ -166,10 +166,6 @@ func TestCertificateOfASource(t *testing.T) {
 		return b.Renew(name, another).Renew(name, signer)
 	}
 	outdated := func(m *state.Member) { m.Pod.Trust = "demo-trust-former" }
-	demanding := func(m *state.Member) {
-		outdated(m)
-		m.Pod.Args = append(m.Pod.Args, "--peer-cert-allowed-cn=etcd-peer")
-	}
 	const restarting = "RotatingCA: waiting until the disruption controller observes"
 	scenarios{
 		"is taken when it is new": {
@@ -192,11 +188,6 @@ func TestCertificateOfASource(t *testing.T) {
 		},
 		"for peers is not taken while a member may still demand another common name": {
 			cluster: renewed(sourced(), state.PeerCertificate).Member(1, demanding), absent: []plan.Step{plan.PublishCertificate{}},
-			blocked: []string{restarting, "RotatingCA: left: demo-1"},
-		},
-		"for peers does not wait for members that demand none": {
-			cluster: renewed(sourced(), state.PeerCertificate).Member(1, outdated),
-			ensures: []plan.Step{publish(state.PeerCertificate, "its source my-peer has another one")},
 			blocked: []string{restarting, "RotatingCA: left: demo-1"},
 		},
 		"for clients does not wait for that": {

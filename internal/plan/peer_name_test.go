@@ -133,6 +133,32 @@ func TestWhetherMembersDemandTheCommonName(t *testing.T) {
 	}
 }
 
+// demanding is a member of another mode.
+func demanding(m *state.Member) {
+	m.Pod.Trust, m.Pod.Args = "demo-trust-former", append(m.Pod.Args, "--peer-cert-allowed-cn=etcd-peer")
+}
+
+func TestAPeerCertificateIsTakenUnlessAMemberDemandsAnother(t *testing.T) {
+	given := func() *statetest.Builder {
+		b := from(v1alpha1.TLSSecrets)()
+		signer := b.Build().TLS.Peer.Signer
+		return b.Renew(state.PeerCertificate, b.CA("another")).Renew(state.PeerCertificate, signer)
+	}
+	blocked := []string{"RotatingCA: waiting until the disruption controller observes", "RotatingCA: left: demo-1"}
+	taken := []plan.Step{publish(state.PeerCertificate, "its source my-peer has another one")}
+	hidden := func(c *state.Cluster) {
+		c.Leftovers.Foreign = []state.ForeignObject{{Kind: "Pod", Name: "demo-7", Problem: "damaged"}}
+	}
+	scenarios{
+		"nobody demands one": {cluster: given(), ensures: taken},
+		"nobody demands one, although a restart is due for something else": {
+			cluster: given().Member(1, func(m *state.Member) { m.Pod.Trust = "demo-trust-former" }), ensures: taken, blocked: blocked,
+		},
+		"one demands another": {cluster: given().Member(1, demanding), absent: taken, blocked: blocked},
+		"of one nobody knows": {cluster: given().With(hidden), absent: taken, blocked: []string{"OwnershipConflict: demo-7"}},
+	}.run(t)
+}
+
 // A certificate of the CA with another name, which somebody has put in the place of the published one, is replaced, and
 // nobody is restarted.
 func TestAStrangePeerCertificateRestartsNobody(t *testing.T) {

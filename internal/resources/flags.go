@@ -126,8 +126,8 @@ func fixed(value string) func(rendering) string {
 	return func(rendering) string { return value }
 }
 
-// args renders etcd's command line for the incarnation, started as start says. A version of an unknown minor gets the newest minor's flags;
-// Validate has refused it before.
+// args renders etcd's command line for the incarnation, started as start says. A version of an unknown minor gets the
+// newest minor's flags; Validate has refused it before.
 func args(c *v1alpha1.EtcdCluster, i state.Incarnation, start state.Start) []string {
 	m, known := minorOf(i.Version)
 	if !known {

@@ -34,11 +34,11 @@ func DemandedBy(p state.Pod) string {
 	return ""
 }
 
-// AcceptsAnyPeerName tells that members must not demand the common name of the mode yet, because a member may still show
-// a certificate with another one, as after mode Secrets. etcd compares the name on both ends of a connection
+// AcceptsAnyPeerName tells that members must not demand the common name of the mode yet, because one may still show a
+// certificate with another one, as after mode Secrets. etcd compares the name on both ends of a connection
 // (client/pkg/transport, TLSInfo.baseConfig): a member that demands what the others do not have is cut off. Those that
-// demand it go on doing so, whatever is lost, damaged or not seen for a while, except when the published certificate has
-// another name, and only a rotation can change that. To demand it takes a restart, so it waits for the end of a
+// demand it go on doing so, whatever is lost, damaged or not seen for a while, unless the published certificate has
+// another name and only a rotation can change that. To demand it anew takes a restart, so it waits for the end of a
 // rotation, which restarts members anyway.
 func AcceptsAnyPeerName(c *state.Cluster) bool {
 	name := DemandedCommonName(c.Object)

@@ -260,7 +260,8 @@ func (b *Builder) certificates(
 
 // trustName is made from the content, as the real one is.
 func trustName(peer, client []string, demanded string) string {
-	return Name + "-trust-" + fingerprint("trust", slices.Concat(peer, []string{"/"}, client, []string{"/", demanded})...)[:10]
+	content := slices.Concat(peer, []string{"/"}, client, []string{"/", demanded})
+	return Name + "-trust-" + fingerprint("trust", content...)[:10]
 }
 
 func fingerprint(kind string, parts ...string) string {
