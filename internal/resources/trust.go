@@ -19,9 +19,9 @@ const (
 	keyPeerName    = "peer-common-name"
 )
 
-// Trust is the ConfigMap with the CAs that members trust, and the common name that they demand of one another, which is
-// none with anyPeerName. Its name is made from its content, so that a Pod that mounts it is known to trust exactly that:
-// etcd reads CAs only at its start (client/pkg/transport, TLSInfo).
+// Trust is the ConfigMap with the CAs that members trust, and the common name that they demand of one another, which
+// is none with anyPeerName. Its name is made from its content, so that a Pod that mounts it is known to trust exactly
+// that: etcd reads CAs only at its start (client/pkg/transport, TLSInfo).
 func Trust(c *v1alpha1.EtcdCluster, peer, client pki.Bundle, anyPeerName bool) *corev1.ConfigMap {
 	demanded := demandedName(c, anyPeerName)
 	cm := &corev1.ConfigMap{
