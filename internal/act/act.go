@@ -93,7 +93,7 @@ func keepObjects(ctx context.Context, w *writer, c *state.Cluster, step plan.Ste
 	case plan.PublishCertificate:
 		return publishCertificate(ctx, w, c, s)
 	case plan.PublishTrust:
-		return publishTrust(ctx, w, s)
+		return publishTrust(ctx, w, c, s)
 	case plan.PruneTrust:
 		return pruneTrust(ctx, w, c, s)
 	case plan.RequestCertificates:

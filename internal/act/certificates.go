@@ -106,7 +106,7 @@ func renewed(
 }
 
 // publishTrust creates the ConfigMap. It never changes: one of this name has this content.
-func publishTrust(ctx context.Context, w *writer, s plan.PublishTrust) error {
+func publishTrust(ctx context.Context, w *writer, c *state.Cluster, s plan.PublishTrust) error {
 	_, peer, err := readAuthority(ctx, w, state.PeerSide)
 	if err != nil {
 		return err
@@ -115,7 +115,7 @@ func publishTrust(ctx context.Context, w *writer, s plan.PublishTrust) error {
 	if err != nil {
 		return err
 	}
-	cm := resources.Trust(w.cluster, peer, clients)
+	cm := resources.Trust(w.cluster, peer, clients, c.TLS.AnyPeerName)
 	if cm.Name != s.Name {
 		return fmt.Errorf("what members trust: %w", errChanged)
 	}

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/kubetest"
 	"github.com/quorate/quorate/internal/pki/pkitest"
 	"github.com/quorate/quorate/internal/plan"
@@ -48,6 +49,25 @@ func TestWhatMembersTrustIsPublished(t *testing.T) {
 	}
 	if leak, err := w.api.LeakOf(t.Context(), strings.Join([]string{got.Data["peer-ca.crt"], got.Data["client-ca.crt"]}, "")); leak != "" || err != nil {
 		t.Errorf("everybody who may read ConfigMaps sees %s (%v)", leak, err)
+	}
+}
+
+// What a Pod demands of its peers is part of what it trusts: after mode Secrets nothing, as long as theirs is published.
+func TestWhatIsTrustedWhileTheModeChangesDemandsNoCommonName(t *testing.T) {
+	kept := kubetest.NewTLS(t, kubetest.Cluster(v1alpha1.TLSSecrets), now)
+	before := kept.Trust()
+	kept.Cluster.Spec.TLS = kubetest.Cluster(v1alpha1.TLSManaged).Spec.TLS
+	w := newWorld(t, kept, kubetest.Without(kept.Trust().Name))
+	c := w.observe()
+	if !c.TLS.AnyPeerName || c.TLS.Trust != before.Name {
+		t.Fatalf("any name %t; what is to be trusted is %s, want %s as before", c.TLS.AnyPeerName, c.TLS.Trust, before.Name)
+	}
+	if err := w.do(c, plan.PublishTrust{Name: before.Name}); err != nil {
+		t.Fatal(err)
+	}
+	requireWrites(t, w.api, "create ConfigMap "+before.Name)
+	if diff := cmp.Diff(before.Data, w.trustMap(before.Name).Data); diff != "" {
+		t.Errorf("its content (-want +got):\n%s", diff)
 	}
 }
 

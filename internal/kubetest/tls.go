@@ -122,7 +122,7 @@ func (o *TLS) Bundle(side state.Side) pki.Bundle {
 // Trust is the ConfigMap with what members trust.
 func (o *TLS) Trust() *corev1.ConfigMap {
 	o.t.Helper()
-	cm := resources.Trust(o.Cluster, o.Bundle(state.PeerSide), o.Bundle(state.ClientSide))
+	cm := resources.Trust(o.Cluster, o.Bundle(state.PeerSide), o.Bundle(state.ClientSide), false)
 	cm.UID = types.UID("uid-" + cm.Name)
 	return cm
 }

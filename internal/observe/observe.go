@@ -43,7 +43,6 @@ type Observer struct {
 	Handshake func(ctx context.Context, address string, certificate *tls.Certificate) (string, error)
 	// ReadPeers reads what the leader hears of others; see etcd.ReadPeers.
 	ReadPeers func(ctx context.Context, address string, member uint64) (etcd.PeerReading, error)
-
 	// Operations remember the long calls that go on in the background.
 	Operations *etcd.Operations
 
@@ -79,6 +78,7 @@ func (o *Observer) Observe(
 	if err := errors.Join(o.lookForHidden(ctx, c), o.lookForUnlisted(ctx, c)); err != nil {
 		return nil, err
 	}
+	setTrust(c)
 	if o.Nodes {
 		if err := o.readNodes(ctx, reader, c); err != nil {
 			return nil, err

@@ -40,8 +40,6 @@ func (o *Observer) readTLS(ctx context.Context, reader client.Reader, c *state.C
 	if err := readTrusts(ctx, reader, c, t); err != nil {
 		return err
 	}
-	t.Trust = resources.WantedTrust(c.Object, secrets.own(c, resources.AuthorityName(c.Object.Name, state.PeerSide)),
-		secrets.own(c, resources.AuthorityName(c.Object.Name, state.ClientSide)))
 	for _, name := range state.CertificateNames() {
 		t.Certificates[name] = certificate(c, secrets, name,
 			resources.CertificateRequest(c.Object, name, addresses, highestSlot(found)))
@@ -50,6 +48,14 @@ func (o *Observer) readTLS(ctx context.Context, reader client.Reader, c *state.C
 	o.remember(c, secrets)
 	o.useCertificates(c, secrets)
 	return nil
+}
+
+// setTrust tells what members are to trust and to demand of one another. That depends on what they are seen to do now.
+func setTrust(c *state.Cluster) {
+	if t := c.TLS; t != nil {
+		t.AnyPeerName = resources.AcceptsAnyPeerName(c)
+		t.Trust = resources.WantedTrust(c.Object, t.Peer, t.Client, t.AnyPeerName)
+	}
 }
 
 // secretsByName are the Secrets of a cluster, and those that it takes certificates from. They never leave this package.
@@ -170,6 +176,7 @@ func certificate(
 		return out
 	}
 	out.Exists, out.Fingerprint, out.Bundle = true, pki.Fingerprint(cert), bundle.Hash()
+	out.CommonName = cert.Subject.CommonName
 	out.NotBefore, out.RenewAt, out.NotAfter = cert.NotBefore, pki.RenewAt(cert), cert.NotAfter
 	out.Since, _ = resources.PublishedSince(s)
 	if out.Source == nil {

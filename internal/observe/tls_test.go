@@ -52,12 +52,13 @@ func requireComplete(t *testing.T, got *state.TLS, kept *kubetest.TLS, name stat
 	t.Helper()
 	a, cert := got.Authority(name.Side()), pkitest.Certificate(t, kept.Certificates[name])
 	want := state.Certificate{
-		Secret: "demo-" + string(name) + "-tls", Exists: true, Fingerprint: pki.Fingerprint(cert), Issuer: a.Signer.ID,
+		Secret: "demo-" + string(name) + "-tls", Exists: true, Issuer: a.Signer.ID,
+		Fingerprint: pki.Fingerprint(cert), CommonName: cert.Subject.CommonName,
 		NotBefore: cert.NotBefore, RenewAt: pki.RenewAt(cert), NotAfter: cert.NotAfter, Bundle: a.Bundle, Since: statetest.Now,
 		Wanted: resources.CertificateRequest(kept.Cluster, name, nil, 0),
 	}
 	if source := resources.SourceSecretName(kept.Cluster, name); source != "" {
-		want.Source = &state.CertificateSource{Secret: source, Fingerprint: want.Fingerprint, CA: a.Signer}
+		want.Source = &state.CertificateSource{Secret: source, Fingerprint: want.Fingerprint, CommonName: want.CommonName, CA: a.Signer}
 	}
 	if diff := cmp.Diff(want, got.Certificates[name]); diff != "" {
 		t.Errorf("the %s certificate (-want +got):\n%s", name, diff)
@@ -135,7 +136,10 @@ func TestARotationAsItIsObserved(t *testing.T) {
 	a := kept.Authorities[state.PeerSide]
 	a.Next, a.Previous, a.Rotation = next, pkitest.Bundle(t, old), "2026"
 	kept.Authorities[state.PeerSide] = a
-	kept.Certificates[state.PeerCertificate] = pkitest.Leaf(t, old, statetest.Now, "a.example")
+	kept.Certificates[state.PeerCertificate] = pkitest.Issue(t, old, pki.Request{
+		CommonName: resources.PeerCommonName(kept.Cluster), DNSNames: []string{"a.example"}, Server: true, Client: true,
+		Lifetime: time.Hour,
+	}, statetest.Now)
 	got := observedTLS(t, kept.Cluster, kept.Objects())
 	if got.Peer.Next == nil || got.Peer.Next.ID != pkitest.Bundle(t, next).Hash() || !got.Peer.Next.Key ||
 		got.Peer.Previous == nil || got.Peer.Previous.ID != pkitest.Bundle(t, old).Hash() || got.Peer.Rotation != "2026" {

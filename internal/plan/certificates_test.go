@@ -187,7 +187,7 @@ func TestCertificateOfASource(t *testing.T) {
 			pending: []string{"RotatingCA: the peer CA is rotated: the source of the certificates has another one"},
 		},
 		"for peers is not taken while a member may still demand another common name": {
-			cluster: renewed(sourced(), state.PeerCertificate).Member(1, outdated), absent: []plan.Step{plan.PublishCertificate{}},
+			cluster: renewed(sourced(), state.PeerCertificate).Member(1, demanding), absent: []plan.Step{plan.PublishCertificate{}},
 			blocked: []string{restarting, "RotatingCA: left: demo-1"},
 		},
 		"for clients does not wait for that": {

@@ -39,7 +39,7 @@ func start(c *state.Cluster, m state.Member) state.Start {
 	s := state.Start{Voter: !m.Learner || m.Pod != nil && m.Pod.Voter, Node: pin(c, m)}
 	s.IPv6 = c.PeerService != nil && c.PeerService.IPv6
 	if c.TLS != nil {
-		s.Trust, s.Certificates = c.TLS.Trust, c.TLS.Revision()
+		s.Trust, s.Certificates, s.AnyPeerName = c.TLS.Trust, c.TLS.Revision(), c.TLS.AnyPeerName
 	}
 	switch {
 	case m.Started || m.RecordedStarted():

@@ -189,9 +189,11 @@ func (w *world) publish(s plan.PublishCertificate, seen *state.Cluster) {
 
 func (w *world) start(l plan.Launch) {
 	w.made++
+	w.starts++
 	uid := types.UID(fmt.Sprintf("uid-%d", w.made))
 	w.Launch(l.Incarnation.Slot).Member(l.Incarnation.Slot, func(m *state.Member) {
 		m.Pod.UID, m.Pod.Trust, m.Pod.Certificates = uid, l.Start.Trust, l.Start.Certificates
+		m.Pod.Args = resources.Flags(w.c.Object, l.Incarnation, l.Start)
 		m.Pod.Voter, m.Pod.Sealed, m.Pod.InitialCluster = l.Start.Voter, l.Start.Sealed, l.Start.InitialCluster
 	})
 }

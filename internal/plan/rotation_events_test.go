@@ -7,6 +7,7 @@ import (
 
 	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/plan"
+	"github.com/quorate/quorate/internal/resources"
 	"github.com/quorate/quorate/internal/state"
 	"github.com/quorate/quorate/internal/state/statetest"
 )
@@ -103,7 +104,7 @@ func manage(w *world) {
 	w.TLSSpec(func(s *v1alpha1.TLSSpec) { *s = v1alpha1.TLSSpec{} })
 	w.c.TLS.Managed = true
 	for name, cert := range w.c.TLS.Certificates {
-		cert.Source = nil
+		cert.Source, cert.Wanted = nil, resources.CertificateRequest(w.c.Object, name, nil, 0)
 		w.c.TLS.Certificates[name] = cert
 	}
 }

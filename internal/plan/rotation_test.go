@@ -19,8 +19,10 @@ type journey struct {
 	cluster   func() *statetest.Builder
 	begin     func(*world)
 	meanwhile []func(*world)
-	// anew are the sides whose authority has to be another one at the end; both when it is empty.
+	// anew are the sides whose authority has to be another one at the end; both when it is nil.
 	anew []state.Side
+	// starts is how many Pods have to be started on the way; 0 where that is not looked at.
+	starts int
 	// outage tells that there is no way without one: members cannot accept each other at every moment.
 	outage bool
 }
@@ -62,7 +64,7 @@ func old() *statetest.Builder {
 	return b.Later(age).Issue(state.CertificateNames()...).Serve(0, 1, 2)
 }
 
-var peers, clients = []state.Side{state.PeerSide}, []state.Side{state.ClientSide}
+var peers, clients, none = []state.Side{state.PeerSide}, []state.Side{state.ClientSide}, []state.Side{}
 
 func nothing(*world) {}
 
@@ -103,7 +105,7 @@ func TestRotationComesToItsEnd(t *testing.T) {
 		w.client = credentials{}
 	}
 	journeys{
-		"of three, on request":                          {cluster: formed(3), begin: request("1")},
+		"of three, on request":                          {cluster: formed(3), begin: request("1"), starts: 6},
 		"of five":                                       {cluster: formed(5), begin: request("1")},
 		"of a single member":                            {cluster: formed(1), begin: request("1")},
 		"of three ephemeral members":                    {cluster: withoutVolumes(3), begin: request("1")},

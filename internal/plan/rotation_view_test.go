@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/quorate/quorate/internal/resources"
 	"github.com/quorate/quorate/internal/state"
 	"github.com/quorate/quorate/internal/state/statetest"
 )
@@ -46,6 +47,8 @@ func (w *world) observe() *state.Cluster {
 		}
 	}
 	c.Assess()
+	w.AnyPeerName(resources.AcceptsAnyPeerName(&c))
+	tls.AnyPeerName, tls.Trust = w.c.TLS.AnyPeerName, w.c.TLS.Trust
 	return &c
 }
 

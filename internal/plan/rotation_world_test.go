@@ -9,6 +9,7 @@ import (
 
 	"github.com/quorate/quorate/internal/plan"
 	"github.com/quorate/quorate/internal/quorum"
+	"github.com/quorate/quorate/internal/resources"
 	"github.com/quorate/quorate/internal/state"
 	"github.com/quorate/quorate/internal/state/statetest"
 )
@@ -39,8 +40,8 @@ type world struct {
 	second         time.Duration
 	// frozen are Pods on nodes that are down; hidden are those that the operator cannot read.
 	frozen, hidden map[types.UID]bool
-	// made counts CAs, Pods and members, so that each is another.
-	made int
+	// made counts CAs, Pods and members, so that each is another; starts counts Pods only.
+	made, starts int
 	// late are ensures that come to be done long after they were decided.
 	late []decided
 }
@@ -50,6 +51,8 @@ type process struct {
 	// trust is what it read at its start, and the certificates are those that its kubelet has brought.
 	trust state.Trust
 	certs state.Serves
+	// demanded is the common name that it demands of peers; empty when it accepts any.
+	demanded string
 	// peers are the Pods whose processes it has a connection with, which outlives what it was made with.
 	peers map[types.UID]bool
 	// operator tells that it has a connection with the operator.
@@ -114,7 +117,7 @@ func (w *world) run(m state.Member) {
 		w.mounted[m.Pod.UID] = t.Trusts[m.Pod.Trust]
 	}
 	w.processes[m.Pod.UID] = &process{
-		trust: w.mounted[m.Pod.UID], peers: map[types.UID]bool{},
+		trust: w.mounted[m.Pod.UID], demanded: resources.DemandedBy(*m.Pod), peers: map[types.UID]bool{},
 		certs: state.Serves{
 			Peer:   t.Certificates[state.PeerCertificate].Fingerprint,
 			Server: t.Certificates[state.ServerCertificate].Fingerprint,
@@ -146,8 +149,7 @@ func (w *world) settle() {
 		p := w.processes[a.Pod.UID]
 		p.operator = p.operator || w.welcome(p, w.operator)
 		for _, b := range w.running() {
-			if q := w.processes[b.Pod.UID]; a.ID != b.ID && w.accepts(p.trust.Peer, q.certs.Peer) &&
-				w.accepts(q.trust.Peer, p.certs.Peer) {
+			if q := w.processes[b.Pod.UID]; a.ID != b.ID && w.admits(p, q) && w.admits(q, p) {
 				p.peers[b.Pod.UID], q.peers[a.Pod.UID] = true, true
 			}
 		}
@@ -165,6 +167,12 @@ func (w *world) settle() {
 			m.Started, w.processes[m.Pod.UID].ready = true, true
 		}
 	}
+}
+
+// admits tells that a member accepts another as its peer: also its common name, which etcd compares on both ends of a
+// connection (client/pkg/transport, TLSInfo.baseConfig).
+func (w *world) admits(p, q *process) bool {
+	return w.accepts(p.trust.Peer, q.certs.Peer) && (p.demanded == "" || p.demanded == w.CommonName(q.certs.Peer))
 }
 
 // welcome tells that somebody with these credentials and the member accept each other.

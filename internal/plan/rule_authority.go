@@ -236,7 +236,7 @@ func (w *walk) worthless(side state.Side, a state.Authority) bool {
 	}
 	useless := func(name state.CertificateName) bool {
 		cert := w.c.TLS.Certificates[name]
-		return !canIssue(w.c, name) && !cert.Remembered && (!cert.Accepted() || !w.c.Now.Before(cert.NotAfter))
+		return !w.c.CanIssue(name) && !cert.Remembered && (!cert.Accepted() || !w.c.Now.Before(cert.NotAfter))
 	}
 	return expired(w.c, a.Signer) || !w.c.Etcd.Serving && !w.c.Ephemeral() && slices.ContainsFunc(needed, useless)
 }

@@ -74,7 +74,7 @@ func (w *walk) outOfDate(name state.CertificateName, cert state.Certificate, a s
 		why = cert.Differs
 	}
 	switch {
-	case canIssue(w.c, name):
+	case w.c.CanIssue(name):
 		return why
 	case !cert.Accepted() && cert.Remembered:
 		return "it was lost with the key of its CA: the last one is published again until the CA is rotated"
@@ -86,32 +86,23 @@ func (w *walk) outOfDate(name state.CertificateName, cert state.Certificate, a s
 // lostForGood tells that there is no certificate that anybody accepts, and that nobody can bring it back.
 func (w *walk) lostForGood(name state.CertificateName, cert state.Certificate) bool {
 	told := cert.Source != nil && cert.Source.Problem != "" // what is wrong with its source
-	return !cert.Accepted() && !cert.Remembered && !canIssue(w.c, name) && !told
-}
-
-// canIssue tells that there is somebody who issues the certificate, by the authority that signs now.
-func canIssue(c *state.Cluster, name state.CertificateName) bool {
-	signer := c.TLS.Authority(name.Side()).Signer
-	if source := c.TLS.Certificates[name].Source; source != nil {
-		return source.Problem == "" && source.CA.ID == signer.ID
-	}
-	return signer.Key && !expired(c, signer)
+	return !cert.Accepted() && !cert.Remembered && !w.c.CanIssue(name) && !told
 }
 
 // expiredForGood tells that the published certificate has expired, and is not renewed before its CA is rotated.
 func expiredForGood(c *state.Cluster, name state.CertificateName) bool {
 	cert := c.TLS.Certificates[name]
-	return cert.Accepted() && !c.Now.Before(cert.NotAfter) && !canIssue(c, name)
+	return cert.Accepted() && !c.Now.Before(cert.NotAfter) && !c.CanIssue(name)
 }
 
 // sourceHasNew says why a certificate is to be taken from its source. One of another authority has to wait until
-// everybody trusts that, and the peers' until every member runs with the common name that is demanded of it.
+// everybody trusts that, and the peers' until no member demands another common name.
 func (w *walk) sourceHasNew(name state.CertificateName, cert state.Certificate, a state.Authority) string {
 	switch source := cert.Source; {
 	case source.Problem != "":
 		w.block(0, v1alpha1.ReasonCertificateProblem, source.Problem+w.untilThen(cert))
 	case source.Fingerprint == cert.Fingerprint, source.CA.ID != a.Signer.ID:
-	case name == state.PeerCertificate && len(w.outdated()) > 0:
+	case name == state.PeerCertificate && w.cutsOff(source.CommonName):
 	default:
 		return "its source " + source.Secret + " has another one"
 	}
@@ -180,13 +171,13 @@ func (w *walk) refresh() {
 	}
 }
 
-// outdated are the members whose process trusts something else than what is wanted now.
-func (w *walk) outdated() []state.Member {
-	var list []state.Member
-	for _, m := range w.c.Members {
-		if m.Pod != nil && w.c.TLS.Outdated(*m.Pod) {
-			list = append(list, m)
+// cutsOff tells that a member may run that does not accept peers of the common name.
+func (w *walk) cutsOff(commonName string) bool {
+	return len(w.unreadablePods()) > 0 || slices.ContainsFunc(w.c.Members, func(m state.Member) bool {
+		if m.Pod == nil {
+			return false
 		}
-	}
-	return list
+		demanded := resources.DemandedBy(*m.Pod)
+		return demanded != "" && demanded != commonName
+	})
 }

@@ -63,7 +63,7 @@ func (w *walk) clientsUntil(a state.Authority) time.Time {
 	}
 	for _, name := range state.CertificateNames() {
 		cert := w.c.TLS.Certificates[name]
-		if name.Side() == state.ClientSide && cert.Exists && !canIssue(w.c, name) {
+		if name.Side() == state.ClientSide && cert.Exists && !w.c.CanIssue(name) {
 			sooner(nearEnd(cert.RenewAt, cert.NotAfter))
 		}
 	}

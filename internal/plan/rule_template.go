@@ -66,7 +66,7 @@ func versionActivity(from, to string) string {
 func runsWith(c *state.Cluster, m state.Member, version string) bool {
 	in := incarnation(c, m)
 	in.Version = version
-	return c.PeerService != nil && slices.Equal(m.Pod.Args, resources.Flags(c.Object, in, c.PeerService.IPv6))
+	return c.PeerService != nil && slices.Equal(m.Pod.Args, resources.Flags(c.Object, in, start(c, m)))
 }
 
 // unresizable tells that Kubernetes will not change the Pod's cpu and memory in place: it said so.

@@ -164,20 +164,16 @@ func SourceSecretName(c *v1alpha1.EtcdCluster, name state.CertificateName) strin
 	}
 }
 
-// DemandedCommonName is what members demand of one another; empty when whoever brings the certificates chooses it.
-func DemandedCommonName(c *v1alpha1.EtcdCluster) string {
-	if mode := TLSMode(c); mode == v1alpha1.TLSDisabled || mode == v1alpha1.TLSSecrets {
-		return ""
-	}
-	return PeerCommonName(c)
-}
-
 // TrustName is the name of the ConfigMap with this content; see Trust. It is empty while one of the CAs is missing.
 func TrustName(cluster string, peer, client pki.Bundle, commonName string) string {
 	if peer.Empty() || client.Empty() {
 		return ""
 	}
-	return cluster + "-trust-" + shortHash(strings.Join([]string{peer.Hash(), client.Hash(), commonName}, "/"))
+	return trustName(cluster, peer.Hash(), client.Hash(), commonName)
+}
+
+func trustName(cluster, peer, client, commonName string) string {
+	return cluster + "-trust-" + shortHash(strings.Join([]string{peer, client, commonName}, "/"))
 }
 
 // LoadBalancerAddresses are the addresses at which a load balancer offers the client Service.

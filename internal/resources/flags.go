@@ -12,7 +12,10 @@ import (
 	"github.com/quorate/quorate/internal/state"
 )
 
-const flagQuota = "quota-backend-bytes"
+const (
+	flagQuota    = "quota-backend-bytes"
+	flagPeerName = "peer-cert-allowed-cn"
+)
 
 // minor is an etcd minor that the flag table knows, in ascending order.
 type minor int
@@ -53,6 +56,7 @@ type rendering struct {
 	cluster     *v1alpha1.EtcdCluster
 	incarnation state.Incarnation
 	wildcard    string
+	anyPeerName bool
 }
 
 func (r rendering) etcd() v1alpha1.EtcdOptions {
@@ -122,15 +126,15 @@ func fixed(value string) func(rendering) string {
 	return func(rendering) string { return value }
 }
 
-// args renders etcd's command line for the incarnation. A version of an unknown minor gets the newest minor's flags;
-// Validate has refused it before.
-func args(c *v1alpha1.EtcdCluster, i state.Incarnation, ipv6 bool) []string {
+// args renders etcd's command line for the incarnation, started as start says. A version of an unknown minor gets the
+// newest minor's flags; Validate has refused it before.
+func args(c *v1alpha1.EtcdCluster, i state.Incarnation, start state.Start) []string {
 	m, known := minorOf(i.Version)
 	if !known {
 		m = minors - 1
 	}
-	r := rendering{cluster: c, incarnation: i, wildcard: "0.0.0.0"}
-	if ipv6 {
+	r := rendering{cluster: c, incarnation: i, wildcard: "0.0.0.0", anyPeerName: start.AnyPeerName}
+	if start.IPv6 {
 		r.wildcard = "::"
 	}
 	extra := extraArgs(r.etcd(), m)

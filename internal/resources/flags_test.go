@@ -21,7 +21,7 @@ func argsOf(c *v1alpha1.EtcdCluster, version string) []string {
 		"--name=", "--data-dir=", "--listen-", "--initial-", "--advertise-", "--log-outputs=", "--enable-grpc-gateway=",
 	}
 	tls := tlsArgsOf(c, version)
-	return slices.DeleteFunc(args(c, bootstrapped(c, 0, version), false), func(arg string) bool {
+	return slices.DeleteFunc(args(c, bootstrapped(c, 0, version), state.Start{}), func(arg string) bool {
 		return slices.Contains(tls, arg) ||
 			slices.ContainsFunc(common, func(prefix string) bool { return strings.HasPrefix(arg, prefix) })
 	})
@@ -95,7 +95,7 @@ func TestNoFlagIsGivenTwice(t *testing.T) {
 	c := cluster(etcdOptions(v1alpha1.EtcdOptions{ExtraArgs: all}))
 	for _, version := range []string{"3.5.35", "3.6.16", "3.7.3"} {
 		seen := map[string]bool{}
-		for _, arg := range args(c, bootstrapped(c, 0, version), false) {
+		for _, arg := range args(c, bootstrapped(c, 0, version), state.Start{}) {
 			name, _, _ := strings.Cut(arg, "=")
 			if seen[name] {
 				t.Errorf("etcd %s gets %s twice", version, name)

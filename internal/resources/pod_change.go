@@ -10,8 +10,10 @@ import (
 	"github.com/quorate/quorate/internal/state"
 )
 
-// Flags are the flags that etcd of the incarnation's version is given.
-func Flags(c *v1alpha1.EtcdCluster, i state.Incarnation, ipv6 bool) []string { return args(c, i, ipv6) }
+// Flags are the flags that etcd of the incarnation's version is given, when it is started as start says.
+func Flags(c *v1alpha1.EtcdCluster, i state.Incarnation, start state.Start) []string {
+	return args(c, i, start)
+}
 
 // ChangeMetadata brings the user's labels and annotations of the Pod up to date, and takes off those that were applied
 // before and are wanted no more. Keys of others, and the operator's own, stay as they are.

@@ -51,7 +51,7 @@ func container(c *v1alpha1.EtcdCluster, i state.Incarnation, start state.Start) 
 		// Found through PATH: official images have it in /usr/local/bin, other builds elsewhere, and an image's own
 		// entrypoint may be a script that adds settings of its own.
 		Command:   []string{"etcd"},
-		Args:      args(c, i, start.IPv6),
+		Args:      args(c, i, start),
 		Env:       append(environment(), etcdctlEnvironment(start.Trust)...),
 		Ports:     containerPorts(),
 		Resources: containerResources(podTemplateSpec(c).Resources),

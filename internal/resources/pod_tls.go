@@ -43,8 +43,8 @@ func tlsFlags() []memberFlag {
 		// The check looks the peer's address up in DNS, and fails when DNS does, or when an address has two names. The
 		// peers' CA and common name take its place (etcd client/pkg/transport/listener_tls.go, checkCertSAN).
 		{graduated("peer-skip-client-san-verification"), withTLS("true")},
-		{always("peer-cert-allowed-cn"), func(r rendering) string {
-			return DemandedCommonName(r.cluster)
+		{always(flagPeerName), func(r rendering) string {
+			return demandedName(r.cluster, r.anyPeerName)
 		}},
 	}
 }

@@ -15,7 +15,7 @@ import (
 // tlsArgsOf are the flags of slot 0 that it has because it speaks TLS.
 func tlsArgsOf(c *v1alpha1.EtcdCluster, version string) []string {
 	var tls []string
-	for _, arg := range args(c, bootstrapped(c, 0, version), false) {
+	for _, arg := range args(c, bootstrapped(c, 0, version), state.Start{}) {
 		name := strings.TrimPrefix(strings.TrimPrefix(arg, "--"), "experimental-")
 		for _, prefix := range []string{"cert-", "key-", "trusted-", "client-cert-", "peer-"} {
 			if strings.HasPrefix(name, prefix) {
@@ -54,7 +54,7 @@ func TestTLSFlagsOfEachMinorAndMode(t *testing.T) {
 			if mode == v1alpha1.TLSDisabled {
 				scheme = "http://"
 			}
-			all := args(c, bootstrapped(c, 0, version), false)
+			all := args(c, bootstrapped(c, 0, version), state.Start{})
 			for _, arg := range []string{
 				"--listen-client-urls=" + scheme + "0.0.0.0:2379", "--listen-peer-urls=" + scheme + "0.0.0.0:2380",
 				"--advertise-client-urls=" + scheme + "demo-0.shop.svc:2379",
@@ -72,6 +72,23 @@ func TestTLSFlagsOfEachMinorAndMode(t *testing.T) {
 func tlsPod(c *v1alpha1.EtcdCluster, start state.Start) *corev1.Pod {
 	start.InitialCluster = "list"
 	return Pod(c, bootstrapped(c, 0, "3.6.16"), start)
+}
+
+func TestAPodThatAcceptsAnyPeerNameDiffersInTheFlagOnly(t *testing.T) {
+	strict, lenient := tlsPod(cluster(), state.Start{Trust: testTrust}), tlsPod(cluster(), state.Start{Trust: testTrust, AnyPeerName: true})
+	args := func(pod *corev1.Pod) []string { return pod.Spec.Containers[0].Args }
+	if got, want := DemandedBy(state.Pod{Args: args(strict)}), PeerCommonName(cluster()); got != want {
+		t.Errorf("it demands %q, want %q", got, want)
+	}
+	if got := DemandedBy(state.Pod{Args: args(lenient)}); got != "" {
+		t.Errorf("the other one demands %q", got)
+	}
+	strict.Spec.Containers[0].Args = slices.DeleteFunc(args(strict), func(arg string) bool {
+		return strings.HasPrefix(arg, "--peer-cert-allowed-cn=")
+	})
+	if diff := cmp.Diff(strict, lenient); diff != "" {
+		t.Errorf("they differ otherwise, too:\n%s", diff)
+	}
 }
 
 // Every file that a flag or a variable names must come from a mounted volume, and from the item of that name.

@@ -44,7 +44,7 @@ func ParseSource(
 		out.Problem = "Secret " + name + ": " + err.Error()
 		return out
 	}
-	out.Fingerprint, out.CA = pki.Fingerprint(cert), CAOf(bundle)
+	out.Fingerprint, out.CommonName, out.CA = pki.Fingerprint(cert), cert.Subject.CommonName, CAOf(bundle)
 	if certificate != state.PeerCertificate {
 		want.CommonName = "" // nobody but a peer demands one
 	}

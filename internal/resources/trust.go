@@ -19,18 +19,19 @@ const (
 	keyPeerName    = "peer-common-name"
 )
 
-// Trust is the ConfigMap with the CAs that members trust, and the common name that they demand of one another. Its name
-// is made from its content, so that a Pod that mounts it is known to trust exactly that: etcd reads CAs only at its
-// start (client/pkg/transport, TLSInfo).
-func Trust(c *v1alpha1.EtcdCluster, peer, client pki.Bundle) *corev1.ConfigMap {
+// Trust is the ConfigMap with the CAs that members trust, and the common name that they demand of one another, which
+// is none with anyPeerName. Its name is made from its content, so that a Pod that mounts it is known to trust exactly
+// that: etcd reads CAs only at its start (client/pkg/transport, TLSInfo).
+func Trust(c *v1alpha1.EtcdCluster, peer, client pki.Bundle, anyPeerName bool) *corev1.ConfigMap {
+	demanded := demandedName(c, anyPeerName)
 	cm := &corev1.ConfigMap{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: c.Namespace, Name: TrustName(c.Name, peer, client, DemandedCommonName(c)),
+			Namespace: c.Namespace, Name: TrustName(c.Name, peer, client, demanded),
 			Labels: objectLabels(c.Name, ComponentTrust),
 		},
 		Data: map[string]string{
-			keyPeerTrust: string(peer.PEM()), keyClientTrust: string(client.PEM()), keyPeerName: DemandedCommonName(c),
+			keyPeerTrust: string(peer.PEM()), keyClientTrust: string(client.PEM()), keyPeerName: demanded,
 		},
 		Immutable: new(true),
 	}
@@ -64,22 +65,10 @@ func ParseTrust(cluster string, cm *corev1.ConfigMap) (state.Trust, error) {
 	}, nil
 }
 
-// WantedTrust is the name of the ConfigMap with what the authorities in the Secrets say; empty while one is missing.
-func WantedTrust(c *v1alpha1.EtcdCluster, peer, client *corev1.Secret) string {
-	bundles := make([]pki.Bundle, 0, 2)
-	for _, s := range []*corev1.Secret{peer, client} {
-		if s == nil {
-			return ""
-		}
-		a, err := ReadAuthority(s)
-		if err != nil {
-			return ""
-		}
-		b, err := a.Bundle()
-		if err != nil {
-			return ""
-		}
-		bundles = append(bundles, b)
+// WantedTrust is the name of the ConfigMap with what the authorities of the sides say; empty while one is missing.
+func WantedTrust(c *v1alpha1.EtcdCluster, peer, client state.Authority, anyPeerName bool) string {
+	if !peer.Recorded || !client.Recorded {
+		return ""
 	}
-	return TrustName(c.Name, bundles[0], bundles[1], DemandedCommonName(c))
+	return trustName(c.Name, peer.Bundle, client.Bundle, demandedName(c, anyPeerName))
 }

@@ -16,7 +16,7 @@ import (
 
 func TestTrustRoundTrip(t *testing.T) {
 	old, peer, client := pkitest.CA(t, "old", now), pkitest.CA(t, "peer", now), pkitest.CA(t, "client", now)
-	cm := Trust(cluster(), pkitest.Bundle(t, old, peer), pkitest.Bundle(t, client))
+	cm := Trust(cluster(), pkitest.Bundle(t, old, peer), pkitest.Bundle(t, client), false)
 	cm.ResourceVersion = "12"
 	got, err := ParseTrust("demo", cm)
 	if err != nil {
@@ -90,7 +90,7 @@ func TestATrustThatDoesNotHoldWhatItsNameSaysIsNone(t *testing.T) {
 		"it was copied from elsewhere":  {func(cm *corev1.ConfigMap) { cm.Name = "other-trust" }, "its name does not fit its content"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cm := Trust(cluster(), pkitest.Bundle(t, peer), pkitest.Bundle(t, client))
+			cm := Trust(cluster(), pkitest.Bundle(t, peer), pkitest.Bundle(t, client), false)
 			tc.change(cm)
 			got, err := ParseTrust("demo", cm)
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
@@ -101,7 +101,7 @@ func TestATrustThatDoesNotHoldWhatItsNameSaysIsNone(t *testing.T) {
 			}
 		})
 	}
-	if _, err := ParseTrust("demo2", Trust(cluster(), pkitest.Bundle(t, peer), pkitest.Bundle(t, client))); err == nil {
+	if _, err := ParseTrust("demo2", Trust(cluster(), pkitest.Bundle(t, peer), pkitest.Bundle(t, client), false)); err == nil {
 		t.Error("what another cluster trusts was taken")
 	}
 }
@@ -109,7 +109,7 @@ func TestATrustThatDoesNotHoldWhatItsNameSaysIsNone(t *testing.T) {
 // The Pod of a mode without a demanded common name accepts other peers than that of one with it.
 func TestAModeThatDemandsNoCommonNameTrustsOtherwise(t *testing.T) {
 	peer, client := pkitest.Bundle(t, pkitest.CA(t, "peer", now)), pkitest.Bundle(t, pkitest.CA(t, "client", now))
-	managed, secrets := Trust(cluster(), peer, client), Trust(cluster(tlsMode(v1alpha1.TLSSecrets)), peer, client)
+	managed, secrets := Trust(cluster(), peer, client, false), Trust(cluster(tlsMode(v1alpha1.TLSSecrets)), peer, client, false)
 	if managed.Name == secrets.Name {
 		t.Errorf("both are called %s", managed.Name)
 	}
@@ -122,12 +122,22 @@ func TestAModeThatDemandsNoCommonNameTrustsOtherwise(t *testing.T) {
 
 func TestWantedTrust(t *testing.T) {
 	peer, client := pkitest.CA(t, "peer", now), pkitest.CA(t, "client", now)
-	one, two := authoritySecret(t, Authority{Signer: peer, Since: now}), authoritySecret(t, Authority{Signer: client, Since: now})
-	want := Trust(cluster(), pkitest.Bundle(t, peer), pkitest.Bundle(t, client)).Name
-	if got := WantedTrust(cluster(), one, two); got != want {
-		t.Errorf("members are to trust %q, want %q", got, want)
+	parsed := func(ca pki.Pair) state.Authority {
+		a, err := ParseAuthority(authoritySecret(t, Authority{Signer: ca, Since: now}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
 	}
-	if got := WantedTrust(cluster(), nil, two) + WantedTrust(cluster(), one, nil); got != "" {
+	one, two := parsed(peer), parsed(client)
+	for _, anyName := range []bool{false, true} {
+		want := Trust(cluster(), pkitest.Bundle(t, peer), pkitest.Bundle(t, client), anyName).Name
+		if got := WantedTrust(cluster(), one, two, anyName); got != want {
+			t.Errorf("members are to trust %q, want %q", got, want)
+		}
+	}
+	none := state.Authority{Exists: true}
+	if got := WantedTrust(cluster(), none, two, false) + WantedTrust(cluster(), one, none, false); got != "" {
 		t.Errorf("with an authority missing members are to trust %q, want nothing", got)
 	}
 }

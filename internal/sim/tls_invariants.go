@@ -192,7 +192,12 @@ func (w *world) wantedTrust(c *v1alpha1.EtcdCluster) string {
 	if !peerExists || !clientExists {
 		return ""
 	}
-	return resources.WantedTrust(c, peer, client)
+	peers, errPeers := resources.ParseAuthority(peer)
+	clients, errClients := resources.ParseAuthority(client)
+	if errPeers != nil || errClients != nil {
+		return ""
+	}
+	return resources.WantedTrust(c, peers, clients, false)
 }
 
 // authorities tells the versions of both CA Secrets.

@@ -101,6 +101,8 @@ type Start struct {
 	// that it finds at its start; both are empty when it speaks plain text.
 	Trust        string
 	Certificates string
+	// AnyPeerName starts it without a demand on the common names of its peers; see TLS.AnyPeerName.
+	AnyPeerName bool
 	// Node pins the Pod to a node; empty leaves it to the scheduler.
 	Node string
 }

@@ -52,6 +52,8 @@ type TLS struct {
 	Peer, Client Authority
 	// Certificates that are published, one for each name.
 	Certificates map[CertificateName]Certificate
+	// AnyPeerName tells that members must not demand the common name of the mode of one another yet.
+	AnyPeerName bool
 	// Trust is the name of the ConfigMap that holds what members shall trust; empty while an authority is missing.
 	Trust string
 	// Trusts are the ConfigMaps that exist, by name.
@@ -101,8 +103,8 @@ type Certificate struct {
 	// Exists tells that it can be read; Problem tells why it cannot, or that it belongs to something else.
 	Exists  bool
 	Problem string
-	// Fingerprint of the certificate.
-	Fingerprint string
+	// Fingerprint of the certificate, and its common name.
+	Fingerprint, CommonName string
 	// Issuer is the ID of the authority's CA that signed it; empty when none of them did.
 	Issuer                       string
 	NotBefore, RenewAt, NotAfter time.Time
@@ -129,9 +131,9 @@ type CertificateSource struct {
 	Secret string
 	// Problem tells, in a sentence, why it cannot be used; empty when it can.
 	Problem string
-	// Fingerprint of its certificate, and the CA that comes with it.
-	Fingerprint string
-	CA          CA
+	// Fingerprint and common name of its certificate, and the CA that comes with it.
+	Fingerprint, CommonName string
+	CA                      CA
 }
 
 // Trust is a ConfigMap with what members trust. It never changes: a Pod that names it trusts exactly that.
@@ -207,6 +209,15 @@ func (t *TLS) Outdated(p Pod) bool { return t != nil && t.Trust != "" && p.Trust
 // there before, and does so for ever: an immutable ConfigMap is never read again
 // (kubernetes/pkg/kubelet/util/manager/watch_based_manager.go).
 func (t *TLS) Remade(p Pod) bool { return t != nil && t.Trusts[p.Trust].Created.After(p.Created) }
+
+// CanIssue tells that there is somebody who issues the certificate, by the authority that signs now.
+func (c *Cluster) CanIssue(name CertificateName) bool {
+	signer := c.TLS.Authority(name.Side()).Signer
+	if source := c.TLS.Certificates[name].Source; source != nil {
+		return source.Problem == "" && source.CA.ID == signer.ID
+	}
+	return signer.Key && c.Now.Before(signer.NotAfter)
+}
 
 // Pods are all Pods of the cluster: those of members, and those left over.
 func (c *Cluster) Pods() []Pod {

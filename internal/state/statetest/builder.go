@@ -35,7 +35,9 @@ type Builder struct {
 	c *state.Cluster
 	// issued tells the CA that issued a certificate, both by fingerprint; serial makes certificates different.
 	issued map[string]string
-	serial int
+	// commonNames of certificates, by fingerprint.
+	commonNames map[string]string
+	serial      int
 }
 
 // Fresh is an EtcdCluster that was just created: Kubernetes holds nothing of it yet.

@@ -233,7 +233,7 @@ func (b *Builder) pod(m state.Member) *state.Pod {
 func (b *Builder) Args(slot int, id uint64, version string) []string {
 	return resources.Flags(b.c.Object, state.Incarnation{
 		Slot: slot, Generation: 1, Token: Token, MemberID: id, PeerURL: resources.PeerURL(b.c.Object, slot), Version: version,
-	}, false)
+	}, state.Start{AnyPeerName: b.c.TLS != nil && b.c.TLS.AnyPeerName})
 }
 
 // list that a member starts with before it is sealed: the bootstrap's, or for a learner that of all members.

@@ -86,14 +86,30 @@ func (b *Builder) Record(side state.Side, change func(*state.Authority)) *Builde
 	if a.Recorded {
 		a.Bundle = CAs(Trusted(*a)...).ID
 	}
-	t.Trust = ""
-	if t.Peer.Recorded && t.Client.Recorded {
-		t.Trust = trustName(Trusted(t.Peer), Trusted(t.Client))
-	}
+	b.want()
 	for name, cert := range t.Certificates {
 		cert.Issuer = issuer(t.Authority(name.Side()), b.issued[cert.Fingerprint])
 		t.Certificates[name] = cert
 	}
+	return b
+}
+
+// want makes up what members are to trust and to demand.
+func (b *Builder) want() {
+	t, demanded := b.c.TLS, ""
+	if !t.AnyPeerName {
+		demanded = resources.DemandedCommonName(b.c.Object)
+	}
+	t.Trust = ""
+	if t.Peer.Recorded && t.Client.Recorded {
+		t.Trust = trustName(Trusted(t.Peer), Trusted(t.Client), demanded)
+	}
+}
+
+// AnyPeerName has members that start from now on demand no common name, or again the one of the mode.
+func (b *Builder) AnyPeerName(accepted bool) *Builder {
+	b.c.TLS.AnyPeerName = accepted
+	b.want()
 	return b
 }
 
@@ -138,7 +154,7 @@ func (b *Builder) Issue(names ...state.CertificateName) *Builder {
 	for _, name := range names {
 		b.serial++
 		hash := fingerprint("certificate", string(name), strings.Repeat("+", b.serial))
-		b.put(name, hash, b.c.TLS.Authority(name.Side()).Signer)
+		b.put(name, hash, b.c.TLS.Certificates[name].Wanted.CommonName, b.c.TLS.Authority(name.Side()).Signer)
 	}
 	return b.Bundle(names...)
 }
@@ -151,16 +167,17 @@ func (b *Builder) Publish(name state.CertificateName, former state.Certificate) 
 }
 
 // put publishes a certificate of the CA, which may be one of a source.
-func (b *Builder) put(name state.CertificateName, hash string, ca state.CA) {
+func (b *Builder) put(name state.CertificateName, hash, commonName string, ca state.CA) {
 	if b.issued == nil {
-		b.issued = map[string]string{}
+		b.issued, b.commonNames = map[string]string{}, map[string]string{}
 	}
-	b.issued[hash] = ca.Certificates[0]
+	b.issued[hash], b.commonNames[hash] = ca.Certificates[0], commonName
 	cert := b.c.TLS.Certificates[name]
 	if b.issued[cert.Fingerprint] != b.issued[hash] {
 		cert.Since = b.c.Now
 	}
 	cert.Exists, cert.Remembered, cert.Problem, cert.Differs, cert.Fingerprint = true, false, "", "", hash
+	cert.CommonName = commonName
 	cert.Issuer = issuer(b.c.TLS.Authority(name.Side()), b.issued[hash])
 	cert.NotBefore, cert.NotAfter = b.c.Now, b.c.Now.Add(resources.CertificateLifetime(b.c.Object))
 	if cert.NotAfter.After(ca.NotAfter) && !ca.NotAfter.IsZero() {
@@ -188,7 +205,9 @@ func (b *Builder) PublishTrust() *Builder {
 
 // Load has the members' processes trust what is wanted now.
 func (b *Builder) Load(slots ...int) *Builder {
-	return b.each(slots, func(m *state.Member) { m.Pod.Trust = b.c.TLS.Trust })
+	return b.each(slots, func(m *state.Member) {
+		m.Pod.Trust, m.Pod.Args = b.c.TLS.Trust, b.Args(m.Slot, m.ID, m.Pod.Version)
+	})
 }
 
 // Serve brings the published certificates to the members, and has those that run be seen to serve them.
@@ -214,6 +233,9 @@ func (b *Builder) served() state.Serves {
 // Issuer is the fingerprint of the CA that issued a certificate.
 func (b *Builder) Issuer(certificate string) string { return b.issued[certificate] }
 
+// CommonName is that of a certificate, by its fingerprint.
+func (b *Builder) CommonName(certificate string) string { return b.commonNames[certificate] }
+
 // issuer is the ID of the CA, or of those given together, among which the one with the fingerprint is.
 func issuer(a state.Authority, hash string) string {
 	for _, ca := range []*state.CA{&a.Signer, a.Next, a.Previous} {
@@ -237,8 +259,9 @@ func (b *Builder) certificates(
 }
 
 // trustName is made from the content, as the real one is.
-func trustName(peer, client []string) string {
-	return Name + "-trust-" + fingerprint("trust", slices.Concat(peer, []string{"/"}, client)...)[:10]
+func trustName(peer, client []string, demanded string) string {
+	content := slices.Concat(peer, []string{"/"}, client, []string{"/", demanded})
+	return Name + "-trust-" + fingerprint("trust", content...)[:10]
 }
 
 func fingerprint(kind string, parts ...string) string {

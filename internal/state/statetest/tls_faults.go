@@ -66,11 +66,46 @@ func (b *Builder) LoseTrusts() *Builder {
 	return b
 }
 
-// From has all certificates come from sources in this mode: from Secrets with a certificate of the CA that signs now.
+// From has all certificates come from sources in this mode, and always to have come from there: from Secrets with a
+// certificate of the CA that signs now.
 func (b *Builder) From(mode v1alpha1.TLSMode) *Builder {
+	former := b.c.TLS.Trust
+	b.TakeFrom(mode, false)
+	b.certificates(state.CertificateNames(), func(_ state.CertificateName, cert *state.Certificate) {
+		if cert.Exists {
+			cert.CommonName, b.commonNames[cert.Fingerprint] = cert.Source.CommonName, cert.Source.CommonName
+		}
+	})
+	t := b.c.TLS
+	if b.want(); t.Trust == former {
+		return b
+	}
+	if trust, published := t.Trusts[former]; published {
+		t.Trusts[t.Trust] = trust
+		delete(t.Trusts, former)
+	}
+	for i := range b.c.Members {
+		if m := &b.c.Members[i]; m.Pod != nil && m.Pod.Trust == former {
+			b.Load(m.Slot)
+		}
+	}
+	for i := range b.c.Leftovers.Pods {
+		if p := &b.c.Leftovers.Pods[i]; p.Trust == former {
+			p.Trust = t.Trust
+		}
+	}
+	return b
+}
+
+// theirName is the common name of peers in certificates that are given in Secrets.
+const theirName = "etcd.example.com"
+
+// TakeFrom is an edit of the mode: the sources have the certificates that are published, or other ones, of the CAs that
+// sign now.
+func (b *Builder) TakeFrom(mode v1alpha1.TLSMode, others bool) *Builder {
 	b.c.TLS.Managed = false
 	b.TLSSpec(func(s *v1alpha1.TLSSpec) {
-		s.Mode = ptr.To(mode)
+		s.Mode, s.Secrets, s.CertManager = ptr.To(mode), nil, nil
 		if mode == v1alpha1.TLSSecrets {
 			s.Secrets = &v1alpha1.SecretsTLS{Peer: "my-peer", Server: "my-server", Client: "my-client"}
 		} else {
@@ -80,9 +115,17 @@ func (b *Builder) From(mode v1alpha1.TLSMode) *Builder {
 		}
 	})
 	b.certificates(state.CertificateNames(), func(name state.CertificateName, cert *state.Certificate) {
+		cert.Wanted = resources.CertificateRequest(b.c.Object, name, nil, 0)
 		cert.Source = &state.CertificateSource{
 			Secret: resources.SourceSecretName(b.c.Object, name), Fingerprint: cert.Fingerprint,
-			CA: b.c.TLS.Authority(name.Side()).Signer,
+			CommonName: cert.Wanted.CommonName, CA: b.c.TLS.Authority(name.Side()).Signer,
+		}
+		if name == state.PeerCertificate && mode == v1alpha1.TLSSecrets {
+			cert.Source.CommonName = theirName
+		}
+		if others {
+			b.serial++
+			cert.Source.Fingerprint = fingerprint("certificate of a source", string(name), strings.Repeat("+", b.serial))
 		}
 	})
 	for _, side := range Sides() {
@@ -121,7 +164,7 @@ func (b *Builder) Renew(name state.CertificateName, ca state.CA) *Builder {
 // Take publishes the certificate of its source.
 func (b *Builder) Take(name state.CertificateName) *Builder {
 	source := b.c.TLS.Certificates[name].Source
-	b.put(name, source.Fingerprint, source.CA)
+	b.put(name, source.Fingerprint, source.CommonName, source.CA)
 	return b.Bundle(name)
 }
 
