@@ -112,7 +112,8 @@ func etcdStatus(pod *corev1.Pod) *corev1.ContainerStatus {
 	return nil
 }
 
-// podWaiting tells why no container was started yet: the Pod's own reason (such as Evicted), else the scheduler's.
+// podWaiting tells why no container was started yet: the Pod's own reason (such as Evicted), else the scheduler's. One
+// that a user named may not exist; the default one is only ever a moment late.
 func podWaiting(pod *corev1.Pod) string {
 	if pod.Status.Reason != "" {
 		return reasonAndMessage(pod.Status.Reason, pod.Status.Message)
@@ -121,6 +122,9 @@ func podWaiting(pod *corev1.Pod) string {
 		if cond.Type == corev1.PodScheduled && cond.Status != corev1.ConditionTrue {
 			return reasonAndMessage(cond.Reason, cond.Message)
 		}
+	}
+	if named := pod.Spec.SchedulerName; pod.Spec.NodeName == "" && named != "" && named != corev1.DefaultSchedulerName {
+		return "no scheduler named " + named + " has looked at it yet"
 	}
 	return ""
 }

@@ -65,6 +65,10 @@ func TestPodRoundTrip(t *testing.T) {
 				p.Node, p.IP, p.Running, p.Ready, p.ContainerID = "node-1", "10.0.0.1", true, true, "containerd://1"
 			},
 		},
+		"waits for a scheduler that may not exist": {
+			func(p *corev1.Pod) { p.Spec.SchedulerName = "mine" },
+			func(p *state.Pod) { p.Waiting = "no scheduler named mine has looked at it yet" },
+		},
 		"was restarted and crashed again": {
 			func(p *corev1.Pod) {
 				p.Status.ContainerStatuses = etcdContainer(corev1.ContainerStatus{
