@@ -89,7 +89,8 @@ const nodePage = 250
 func (o *Observer) listNodes(ctx context.Context, reader client.Reader, c *state.Cluster) ([]corev1.Node, error) {
 	var nodes []corev1.Node
 	opts := client.ListOptions{}
-	if reader == o.Live { // a cache knows no pages
+	live := reader == o.Live // a cache has all at once, and knows no pages
+	if live {
 		opts.Limit = nodePage
 	}
 	for {
@@ -102,7 +103,7 @@ func (o *Observer) listNodes(ctx context.Context, reader client.Reader, c *state
 			c.Nodes[node.Name] = nodeFor(c.Object, node)
 			nodes = append(nodes, *node)
 		}
-		if opts.Continue = list.Continue; opts.Continue == "" {
+		if opts.Continue = list.Continue; !live || opts.Continue == "" {
 			return nodes, nil
 		}
 	}

@@ -2,6 +2,7 @@ package observe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"testing"
@@ -14,16 +15,21 @@ import (
 	"github.com/quorate/quorate/internal/state/statetest"
 )
 
-// manyNodes is an API server with so many nodes, each with a list of images, that gives no more than it is asked for.
+// manyNodes is an API server with so many nodes, each with a list of images, that gives no more than it is asked for; or a
+// cache, which says that it cannot continue (sigs.k8s.io/controller-runtime pkg/cache/internal, CacheReader.List).
 type manyNodes struct {
 	client.Reader
-	nodes int
-	pages *[]int
+	nodes  int
+	cached bool
+	pages  *[]int
 }
 
 func (m manyNodes) List(_ context.Context, into client.ObjectList, opts ...client.ListOption) error {
 	var o client.ListOptions
 	o.ApplyOptions(opts)
+	if m.cached && o.Continue != "" {
+		return errors.New("continue list option is not supported by the cache")
+	}
 	first, _ := strconv.Atoi(o.Continue) // none is the first page
 	end := m.nodes
 	if o.Limit > 0 {
@@ -41,6 +47,9 @@ func (m manyNodes) List(_ context.Context, into client.ObjectList, opts ...clien
 	if end < m.nodes {
 		list.Continue = strconv.Itoa(end)
 	}
+	if m.cached {
+		list.Continue = "continue-not-supported"
+	}
 	*m.pages = append(*m.pages, len(list.Items))
 	return nil
 }
@@ -55,7 +64,7 @@ func TestNodesAreReadLiveInPages(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var pages []int
-			reader := manyNodes{nodes: 600, pages: &pages}
+			reader := manyNodes{nodes: 600, cached: !row.live, pages: &pages}
 			o := &Observer{}
 			if row.live {
 				o.Live = reader

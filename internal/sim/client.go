@@ -126,8 +126,13 @@ func (c operatorClient) Get(
 }
 
 func (c operatorClient) List(ctx context.Context, into client.ObjectList, o ...client.ListOption) error {
+	var asked client.ListOptions
+	if asked.ApplyOptions(o); asked.Continue != "" {
+		return errors.New("continue list option is not supported by the cache")
+	}
 	err := c.op.cache.view.List(ctx, into, o...)
 	c.op.noteCredentials(into)
+	into.SetContinue("continue-not-supported") // as controller-runtime's CacheReader does
 	return err
 }
 
