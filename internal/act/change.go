@@ -57,7 +57,13 @@ func patchPod(ctx context.Context, w *writer, c *state.Cluster, s plan.PatchPod)
 	if !resources.KeepsImage(before, pod) {
 		return nil
 	}
-	return changePod(ctx, w, s.Member, s.PodUID, resources.ForgetPatchedContainer)
+	before = pod.DeepCopy() // as the API server answered: the cache does not show it yet
+	resources.ForgetPatchedContainer(pod)
+	if err := w.Patch(ctx, pod, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+		return fmt.Errorf("change Pod %s, whose image a webhook has kept: %w", s.Member, err)
+	}
+	w.expect.Wrote(w.key(), pod)
+	return nil
 }
 
 // resizePod changes cpu and memory, and then records that: after a crash in between, the same change is sent again and

@@ -211,10 +211,19 @@ func TestLabelsAreChangedOnceOnly(t *testing.T) {
 	}
 }
 
-// undoing is an API server with a webhook that gives every Pod this image.
+// undoing is an API server with a webhook that gives every Pod this image, and a cache that shows no write yet.
 type undoing struct {
 	client.Client
-	image string
+	image  string
+	cached *corev1.Pod
+}
+
+func (u undoing) Get(ctx context.Context, key client.ObjectKey, into client.Object, opts ...client.GetOption) error {
+	if pod, isPod := into.(*corev1.Pod); isPod {
+		u.cached.DeepCopyInto(pod)
+		return nil
+	}
+	return u.Client.Get(ctx, key, into, opts...)
 }
 
 func (u undoing) Patch(ctx context.Context, obj client.Object, patch client.Patch, opts ...client.PatchOption) error {
@@ -241,7 +250,7 @@ func TestAnImageThatAWebhookUndoesEndsNoContainer(t *testing.T) {
 	}
 	c := w.observe()
 	c.Object.Spec.Image = &v1alpha1.ImageSpec{Repository: new("mirror.example/etcd")}
-	w.operator.Client = undoing{w.operator.Client, pod.Spec.Containers[0].Image}
+	w.operator.Client = undoing{w.operator.Client, pod.Spec.Containers[0].Image, w.pod()}
 	if err := w.patch(c, statetest.Version); err != nil {
 		t.Fatal(err)
 	}

@@ -64,8 +64,9 @@ func (e *Executor) try(ctx context.Context, pod *corev1.Pod, step plan.Step) err
 // (k8s.io/apiserver pkg/admission/plugin/webhook/errors, NewDryRunUnsupportedErr).
 func refusesPod(err error) bool {
 	switch {
-	case apierrors.IsInvalid(err):
-		return true
+	case apierrors.IsInvalid(err), apierrors.IsRequestEntityTooLargeError(err), apierrors.IsUnauthorized(err),
+		strings.Contains(err.Error(), "denied the request"), strings.Contains(err.Error(), "denied request"):
+		return true // admission chooses the code, also that of its denials
 	case apierrors.IsBadRequest(err):
 		return !strings.Contains(err.Error(), "does not support dry run")
 	case apierrors.IsForbidden(err):

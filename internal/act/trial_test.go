@@ -162,6 +162,14 @@ func TestAHealthyMemberIsNotStoppedForAPodThatKubernetesRefuses(t *testing.T) {
 				Code: http.StatusForbidden, Message: `admission webhook "policy" denied the request: no`,
 			}}, deleted: kept, says: []string{`admission webhook "policy" denied the request: no`},
 		},
+		"a webhook denies it with a code of its own": {
+			answer: apierrors.NewInternalError(errors.New(`admission webhook "policy" denied the request: no`)), deleted: kept,
+			says: []string{`admission webhook "policy" denied the request: no`},
+		},
+		"a policy finds it too large": {
+			answer: apierrors.NewRequestEntityTooLargeError("ValidatingAdmissionPolicy 'p' denied request: no"), deleted: kept,
+			says: []string{"denied request: no"},
+		},
 		"the quota is exceeded while the Pod that runs is counted": {
 			answer: forbiddenFor("exceeded quota: small, requested: pods=1, used: pods=1, limited: pods=1"), deleted: deleted,
 		},

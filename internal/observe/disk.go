@@ -100,7 +100,7 @@ func (o *Observer) listNodes(ctx context.Context, reader client.Reader, c *state
 		}
 		for i := range list.Items {
 			node := SlimNode(&list.Items[i])
-			c.Nodes[node.Name] = nodeFor(c.Object, node)
+			c.Nodes[node.Name] = nodeFor(c, node)
 			nodes = append(nodes, *node)
 		}
 		if opts.Continue = list.Continue; !live || opts.Continue == "" {

@@ -10,6 +10,7 @@ import (
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 
 	"github.com/quorate/quorate/api/v1alpha1"
+	"github.com/quorate/quorate/internal/state"
 )
 
 // limitsNodes tells that the spec does not let members run on every node.
@@ -20,11 +21,15 @@ func limitsNodes(c *v1alpha1.EtcdCluster) bool {
 }
 
 // repels tells that the node has a taint because of which the scheduler gives it no member. Those of Kubernetes itself
-// (not ready, under pressure, cordoned) come and go, and are told otherwise.
-func repels(c *v1alpha1.EtcdCluster, node *corev1.Node) bool {
+// (not ready, under pressure, cordoned) come and go, and are told otherwise. What admission lets members tolerate, for
+// their RuntimeClass or their namespace, is read from the Pods that there are.
+func repels(c *state.Cluster, node *corev1.Node) bool {
 	var tolerations []corev1.Toleration
-	if t := c.Spec.PodTemplate; t != nil && t.Spec != nil {
-		tolerations = t.Spec.Tolerations
+	if t := c.Object.Spec.PodTemplate; t != nil && t.Spec != nil {
+		tolerations = append(tolerations, t.Spec.Tolerations...)
+	}
+	for _, p := range c.Pods() {
+		tolerations = append(tolerations, p.Tolerations...)
 	}
 	_, repelled := scheduling.FindMatchingUntoleratedTaint(logr.Discard(), node.Spec.Taints, tolerations,
 		func(t *corev1.Taint) bool {

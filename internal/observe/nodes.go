@@ -9,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/state"
 )
 
@@ -28,7 +27,7 @@ func (o *Observer) readNodes(ctx context.Context, reader client.Reader, c *state
 		if err != nil {
 			return fmt.Errorf("read node %s: %w", name, err)
 		}
-		c.Nodes[name] = nodeFor(c.Object, &node)
+		c.Nodes[name] = nodeFor(c, &node)
 	}
 	return nil
 }
@@ -50,7 +49,7 @@ func nodesOf(c *state.Cluster) []string {
 }
 
 // nodeFor is what matters of a node for the members of the cluster.
-func nodeFor(c *v1alpha1.EtcdCluster, node *corev1.Node) state.Node {
+func nodeFor(c *state.Cluster, node *corev1.Node) state.Node {
 	n := NodeState(node)
 	n.Repels = repels(c, node)
 	return n

@@ -70,15 +70,16 @@ func (o *Observer) Observe(
 	}
 	answers := o.ask(ctx, c, objects.pods)
 	join(c, objects, answers)
-	if err := o.readNamespace(ctx, c); err != nil {
-		return nil, err
-	}
 	o.recallOperations(c)
 	o.readServed(ctx, c)
 	if err := errors.Join(o.lookForHidden(ctx, c), o.lookForUnlisted(ctx, c)); err != nil {
 		return nil, err
 	}
 	setTrust(c)
+	// It asks only where something is missing, which what is to be trusted is before the line above.
+	if err := o.readNamespace(ctx, c); err != nil {
+		return nil, err
+	}
 	if o.Nodes {
 		if err := o.readNodes(ctx, reader, c); err != nil {
 			return nil, err

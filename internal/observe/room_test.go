@@ -54,6 +54,9 @@ func TestRoomIsLookedForWhereANodeIsTooSmall(t *testing.T) {
 			Key: "node-role.kubernetes.io/control-plane", Operator: corev1.TolerationOpExists,
 		}}
 	}
+	admitted := func(m *state.Member) {
+		m.Pod.Tolerations = []corev1.Toleration{{Key: "node-role.kubernetes.io/control-plane", Operator: corev1.TolerationOpExists}}
+	}
 	small := node("node-1", "a", "2")
 	for name, row := range map[string]struct {
 		cluster *statetest.Builder
@@ -73,7 +76,10 @@ func TestRoomIsLookedForWhereANodeIsTooSmall(t *testing.T) {
 		"another one has, that the spec admits":                      {infeasible().Spec(selects), "", []client.Object{small, node("node-2", "b", "8")}, true},
 		"another one has, with a taint that members do not tolerate": {infeasible(), "", []client.Object{small, node("node-2", "a", "8", tainted)}, false},
 		"another one has, with a taint that members tolerate":        {infeasible().Spec(tolerates), "", []client.Object{small, node("node-2", "a", "8", tainted)}, true},
-		"data in a Pod binds it to no node":                          {ephemeral(), "", []client.Object{small, node("node-2", "b", "8")}, true},
+		"another one has, with a taint that admission lets members tolerate": {
+			infeasible().Member(0, admitted), "", []client.Object{small, node("node-2", "a", "8", tainted)}, true,
+		},
+		"data in a Pod binds it to no node": {ephemeral(), "", []client.Object{small, node("node-2", "b", "8")}, true},
 		"one that is to have more is asked for before it is tried": {
 			statetest.Formed(3).Spec(asks), "", []client.Object{small, node("node-2", "a", "8")}, true,
 		},

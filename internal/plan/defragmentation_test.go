@@ -38,9 +38,13 @@ func TestDefragmentation(t *testing.T) {
 		return statetest.Formed(1).Replicas(1).Volumes("8Gi").Database("1Gi", "400Mi", 0)
 	}
 	scenarios{
-		"a file that is half unused":             {cluster: fragmented(2), step: defragment(three(), 2)},
-		"followers one at a time":                {cluster: fragmented(0, 1, 2), step: defragment(three(), 1)},
-		"the leader is moved away first":         {cluster: fragmented(0), step: handOver(three(), 0, 1)},
+		"a file that is half unused":     {cluster: fragmented(2), step: defragment(three(), 2)},
+		"followers one at a time":        {cluster: fragmented(0, 1, 2), step: defragment(three(), 1)},
+		"the leader is moved away first": {cluster: fragmented(0), step: handOver(three(), 0, 1)},
+		"not to a node that is cordoned, from which it would come back": {
+			cluster: fragmented(0).With(onNodes(3, 1, 2)),
+			pending: []string{"Defragmenting: demo-0 leads and is defragmented once another voter is on a node that is not cordoned"},
+		},
 		"not when less than half is unused":      {cluster: three().Database("1Gi", "600Mi", 0, 1, 2)},
 		"not for less than 100 MiB":              {cluster: three().Database("120Mi", "21Mi", 0, 1, 2)},
 		"not when it is switched off":            {cluster: fragmented(1).Spec(defragmentations(v1alpha1.Defragmentation{Mode: ptr.To(v1alpha1.DefragmentationDisabled)}))},

@@ -89,9 +89,9 @@ func TestInvalidSpec(t *testing.T) {
 	unknown := func(s *v1alpha1.EtcdClusterSpec) { s.Version = ptr.To("3.4.1") }
 	const refused = "InvalidSpec: the spec is refused: spec.version \"3.4.1\" is not supported"
 	refusedFlag := func(s *v1alpha1.EtcdClusterSpec) {
-		s.Etcd = &v1alpha1.EtcdOptions{ExtraArgs: []v1alpha1.ExtraArg{{Name: "grpc-keepalive-min-time", Value: "1h"}}}
+		s.Etcd = &v1alpha1.EtcdOptions{ExtraArgs: []v1alpha1.ExtraArg{{Name: "max-txn-ops", Value: "many"}}}
 	}
-	const flag = "InvalidSpec: the spec is refused: spec.etcd.extraArgs[grpc-keepalive-min-time] is \"1h\": give a duration"
+	const flag = "InvalidSpec: the spec is refused: spec.etcd.extraArgs[max-txn-ops] is \"many\": give a whole number"
 	left := func(who string) string {
 		return "RollingOut: members restart one at a time, because spec.etcd changed; left: " + who
 	}

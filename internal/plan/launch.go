@@ -18,6 +18,9 @@ func incarnation(c *state.Cluster, m state.Member) state.Incarnation {
 		Surge:     m.Surge() || dataMissing(c, m) && m.Learner && m.Slot >= c.Replicas(),
 	}
 	setSizes(c, m, &in)
+	if given := quotaToGive(c); given != wantedQuota(c) {
+		in.Quota = given
+	}
 	if c.Latch != nil {
 		in.Generation, in.Token, in.Size = c.Latch.Generation, c.Latch.Token, c.Latch.Size
 		if bootstrapped(c, m) {
@@ -170,7 +173,7 @@ func (w *walk) tidy(m state.Member, activity string) bool {
 		return false
 	}
 	kind := creation
-	if p.Finished {
+	if p.Finished || p.Node == "" { // nothing that was made from the former spec has run, or will
 		kind = revival
 	}
 	w.propose(kind, DeletePod{Name: p.Name, UID: p.UID, Why: why}, activity,

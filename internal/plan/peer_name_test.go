@@ -149,13 +149,25 @@ func TestAPeerCertificateIsTakenUnlessAMemberDemandsAnother(t *testing.T) {
 	hidden := func(c *state.Cluster) {
 		c.Leftovers.Foreign = []state.ForeignObject{{Kind: "Pod", Name: "demo-7", Problem: "damaged"}}
 	}
+	named := func(name string) func(*state.Cluster) {
+		return func(c *state.Cluster) {
+			cert := c.TLS.Certificates[state.PeerCertificate]
+			cert.CommonName = name
+			c.TLS.Certificates[state.PeerCertificate] = cert
+		}
+	}
 	scenarios{
 		"nobody demands one": {cluster: given(), ensures: taken},
 		"nobody demands one, although a restart is due for something else": {
 			cluster: given().Member(1, func(m *state.Member) { m.Pod.Trust = "demo-trust-former" }), ensures: taken, blocked: blocked,
 		},
 		"one demands another": {cluster: given().Member(1, demanding), absent: taken, blocked: blocked},
-		"of one nobody knows": {cluster: given().With(hidden), absent: taken, blocked: []string{"OwnershipConflict: demo-7"}},
+		"of one nobody knows": {
+			cluster: given().With(named("another")).With(hidden), absent: taken, blocked: []string{"OwnershipConflict: demo-7"},
+		},
+		"of one nobody knows, to whom the same name is shown as before": {
+			cluster: given().With(hidden), ensures: taken, blocked: []string{"OwnershipConflict: demo-7"},
+		},
 	}.run(t)
 }
 

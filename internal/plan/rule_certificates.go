@@ -102,7 +102,7 @@ func (w *walk) sourceHasNew(name state.CertificateName, cert state.Certificate, 
 	case source.Problem != "":
 		w.block(0, v1alpha1.ReasonCertificateProblem, source.Problem+w.untilThen(cert))
 	case source.Fingerprint == cert.Fingerprint, source.CA.ID != a.Signer.ID:
-	case name == state.PeerCertificate && w.cutsOff(source.CommonName):
+	case name == state.PeerCertificate && w.cutsOff(cert, source.CommonName):
 	default:
 		return "its source " + source.Secret + " has another one"
 	}
@@ -171,9 +171,11 @@ func (w *walk) refresh() {
 	}
 }
 
-// cutsOff tells that a member may run that does not accept peers of the common name.
-func (w *walk) cutsOff(commonName string) bool {
-	return len(w.unreadablePods()) > 0 || slices.ContainsFunc(w.c.Members, func(m state.Member) bool {
+// cutsOff tells that a member may run that does not accept peers of the common name. For those of which nobody knows
+// what they demand, nothing changes with another certificate of the name that is published.
+func (w *walk) cutsOff(published state.Certificate, commonName string) bool {
+	same := published.Accepted() && published.CommonName == commonName
+	return !same && len(w.unreadablePods()) > 0 || slices.ContainsFunc(w.c.Members, func(m state.Member) bool {
 		if m.Pod == nil {
 			return false
 		}

@@ -72,9 +72,16 @@ func (w *walk) defragmentNext(fragmented []state.Member) {
 			ready = append(ready, m)
 		}
 	}
-	if len(ready) > 0 {
-		w.defragment(w.lastLeader(ready), v1alpha1.ReasonDefragmenting, "much of its database file is unused")
+	if len(ready) == 0 {
+		return
 	}
+	m := w.lastLeader(ready)
+	if staysWithLeader(w.c, m) {
+		w.pend(v1alpha1.ReasonDefragmenting, m.Name+" leads and is defragmented once another voter is on a node "+
+			"that is not cordoned")
+		return
+	}
+	w.defragment(m, v1alpha1.ReasonDefragmenting, "much of its database file is unused")
 }
 
 // defragment has a member rewrite its database. It answers nothing meanwhile, reads and health checks included, but its

@@ -128,7 +128,7 @@ func (w *walk) disarm(raised []state.Alarm) {
 func (w *walk) raiseQuota(small []state.Member) string {
 	m := w.lastLeader(small)
 	w.restart(m, v1alpha1.ReasonAlarm, "it has to load a larger quota")
-	return fmt.Sprintf("members restart one at a time with a quota of %s; left: %s", size(wantedQuota(w.c)),
+	return fmt.Sprintf("members restart one at a time with a quota of %s; left: %s", size(quotaToGive(w.c)),
 		namesOf(small))
 }
 
@@ -218,12 +218,12 @@ func silentMembers(c *state.Cluster) string {
 	}))
 }
 
-// wantedQuota is the quota that a member would be started with now.
+// wantedQuota is the quota that the spec asks for, or that follows from the volumes.
 func wantedQuota(c *state.Cluster) int64 { return resources.QuotaBackendBytes(c.Object, quotaSize(c)) }
 
 func belowWantedQuota(c *state.Cluster) []state.Member {
 	return membersThat(c, func(m state.Member) bool {
-		return !m.Learner && m.Pod != nil && m.Pod.Quota > 0 && m.Pod.Quota < wantedQuota(c)
+		return !m.Learner && m.Pod != nil && m.Pod.Quota > 0 && m.Pod.Quota < quotaToGive(c)
 	})
 }
 

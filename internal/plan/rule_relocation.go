@@ -46,8 +46,9 @@ func stranded(c *state.Cluster, m state.Member) string {
 	if m.Volume == nil || m.Volume.Disk == nil || !m.Volume.Disk.Unfit || m.Pod == nil {
 		return ""
 	}
+	version, _ := target(c, m)
 	switch changed := resources.Compare(m.Pod.Applied, desiredTemplate(c, m)).Recreate; {
-	case len(changed) == 0:
+	case len(changed) == 0 && (!difference(c, m, version).Image || runsWith(c, m, version)):
 		return ""
 	case slices.Equal(changed, []string{"storage.size"}) && wantedQuota(c) == m.Quota():
 		return "" // volumes have grown, and the quota has not

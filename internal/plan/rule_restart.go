@@ -107,6 +107,10 @@ func returnProblem(c *state.Cluster, m state.Member) string {
 		return problem
 	}
 	switch node, known := c.Nodes[m.Pod.Node]; {
+	case m.Volume != nil && m.Volume.Disk != nil && m.Volume.Disk.Unfit:
+		return "its volume cannot be attached to any node that spec.podTemplate admits, so that it would not come back"
+	case homeless(c, m):
+		return "no node is known that has as much cpu and memory as the spec asks for, so that it would not come back"
 	case known && !node.Ready:
 		return "its node " + m.Pod.Node + " is not ready, so that it would not come back"
 	case m.Pod.Node != "" && gone(c, m.Pod.Node):

@@ -25,14 +25,15 @@ func templateNeed(c *state.Cluster, m state.Member) need {
 		activity = versionActivity(m.Pod.Version, version)
 	}
 	stopped := !m.Pod.Running && !m.Probe.Answered
+	remade := len(d.Recreate) > 0 || d.Image && !runsWith(c, m, version)
 	switch {
 	case stopped && (!c.Ephemeral() || mendable(c, m, d, version)):
 		return need{} // it is made anew at once; see tidy
 	case quotaHeld(c, m):
 		return need{} // told by quotaEdit
-	case len(d.Recreate) > 0 && homeless(c, m):
+	case remade && homeless(c, m):
 		return need{} // told by resize
-	case len(d.Recreate) > 0 || d.Image && !runsWith(c, m, version):
+	case remade:
 	case unresizable(c, m, d) && (m.Pod.Resize.Room || !nodeTooSmall(m, d)):
 		why = "its node cannot change its cpu and memory in place (" + cmp.Or(m.Pod.Resize.Pending, "refused") + ")"
 	case d.Image:

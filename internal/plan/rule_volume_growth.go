@@ -105,9 +105,14 @@ func (w *walk) tellGrowth() {
 }
 
 // quotaNeed has members restart whose volumes have grown, and the quota that follows with them: etcd reads it only at
-// its start. A quota that differs for another reason, such as another default rule of a later operator, restarts
-// nobody.
+// its start. So do those that were started while the spec's own was held back. A quota that differs for another reason,
+// such as another default rule of a later operator, restarts nobody.
 func quotaNeed(c *state.Cluster, m state.Member) need {
+	wanted := wantedQuota(c)
+	heldBack := m.Pod != nil && !resources.DerivesQuota(c.Object) && m.Pod.Quota > 0 && m.Pod.Quota != wanted
+	if heldBack && quotaToGive(c) == wanted {
+		return need{how: recreated, activity: v1alpha1.ReasonRollingOut, why: "it has to load the quota of the spec"}
+	}
 	grown := m.Pod != nil && resources.DerivesQuota(c.Object) && m.Pod.Quota > 0 && m.Pod.Quota < wantedQuota(c) &&
 		resources.RecordedVolumeSize(m.Pod.Applied) < quotaSize(c)
 	if !grown {

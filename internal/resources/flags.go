@@ -1,6 +1,7 @@
 package resources
 
 import (
+	"cmp"
 	"net"
 	"slices"
 	"strconv"
@@ -97,7 +98,8 @@ func identityFlags() []memberFlag {
 func serverFlags() []memberFlag {
 	return []memberFlag{
 		{always(flagQuota), func(r rendering) string {
-			return strconv.FormatInt(QuotaBackendBytes(r.cluster, quotaSize(r.cluster, r.incarnation)), 10)
+			quota := cmp.Or(r.incarnation.Quota, QuotaBackendBytes(r.cluster, quotaSize(r.cluster, r.incarnation)))
+			return strconv.FormatInt(quota, 10)
 		}},
 		// Explicit, because 3.5 defaults to 100000, which costs memory and makes joining slow.
 		{always("snapshot-count"), func(r rendering) string {

@@ -45,6 +45,7 @@ func ParsePod(cluster string, pod *corev1.Pod) (state.Pod, error) {
 		Ready:            ready(pod),
 		NotReadySince:    notReadySince(pod),
 		Pinned:           pinnedNode(pod),
+		Tolerations:      pod.Spec.Tolerations,
 		Quota:            renderedQuota(pod),
 	}
 	if r.values[AnnotationSealedAfter] != "" {

@@ -42,16 +42,23 @@ func Validate(c *v1alpha1.EtcdCluster, version string) []string {
 	}
 	if t := c.Spec.PodTemplate; t != nil && t.Metadata != nil {
 		f.labels("spec.podTemplate.metadata.labels", t.Metadata.Labels)
-		f.podAnnotations(t.Metadata.Annotations)
+		f.keys("spec.podTemplate.metadata.annotations", t.Metadata.Annotations)
 	}
 	f.podSpec(podTemplateSpec(c))
 	f.memoryMedium(c)
 	return f
 }
 
-// ValidateBeside tells what is wrong with the parts of the spec from which no member is made; nil when nothing is.
+// ValidateBeside tells what is wrong with the parts of the spec from which no member is made, or that hurts none; nil
+// when nothing is.
 func ValidateBeside(c *v1alpha1.EtcdCluster) []string {
 	var f findings
+	if e := c.Spec.Etcd; e != nil {
+		f.pings(e.ExtraArgs)
+	}
+	if t := c.Spec.PodTemplate; t != nil && t.Metadata != nil {
+		f.podAnnotations(t.Metadata.Annotations)
+	}
 	if s := c.Spec.ClientService; s != nil {
 		f.clientService(s)
 	}
@@ -117,7 +124,6 @@ const maxAnnotations = 64 << 10
 
 func (f *findings) podAnnotations(annotations map[string]string) {
 	const field = "spec.podTemplate.metadata.annotations"
-	f.keys(field, annotations)
 	total := 0
 	for _, key := range sortedKeys(annotations) {
 		total += len(key) + len(annotations[key])

@@ -116,6 +116,10 @@ func TestValidateRefusesEtcdOptions(t *testing.T) {
 				c.Spec.ClientService = &v1alpha1.ClientServiceSpec{Annotations: map[string]string{"a b": ""}}
 			}, `spec.clientService.annotations has the key "a b"`,
 		},
+		"a limit on pings that the operator's do not keep": {
+			etcdOptions(v1alpha1.EtcdOptions{ExtraArgs: []v1alpha1.ExtraArg{{Name: "grpc-keepalive-min-time", Value: "30s"}}}),
+			"set it to 10s at most",
+		},
 		"an annotation that no running Pod takes": {
 			podMetadataGiven(v1alpha1.PodMetadata{Annotations: map[string]string{
 				"container.apparmor.security.beta.kubernetes.io/etcd": "runtime/default",

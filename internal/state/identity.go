@@ -81,6 +81,8 @@ type Incarnation struct {
 	// default quota of its database follows, both in bytes; 0 stands for what the spec says.
 	VolumeSize int64
 	QuotaSize  int64
+	// Quota of its database, in bytes, where another than the spec's is to be given; else 0.
+	Quota int64
 	// SizeInSpec is what the claim records as Volume.SizeInSpec, in bytes; 0 stands for what the spec says.
 	SizeInSpec int64
 }

@@ -3,6 +3,7 @@ package state
 import (
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -177,7 +178,9 @@ type Pod struct {
 	RunningSince time.Time
 	// Pinned is the node that the Pod must go to; empty when it may go anywhere.
 	Pinned string
-	Ready  bool
+	// Tolerations are those that the Pod was given, by the spec and by admission.
+	Tolerations []corev1.Toleration
+	Ready       bool
 	// NotReadySince is when it ceased to be ready, or when this operator first saw that if that was later; zero while it
 	// is ready, or when that is not known.
 	NotReadySince time.Time
