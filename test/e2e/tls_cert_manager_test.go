@@ -4,13 +4,16 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/pki"
@@ -47,6 +50,7 @@ func TestCertManagerIssuesCertificatesAndAnotherCA(t *testing.T) {
 		c.deleteSecret(c.issuedName(name))
 		c.healed(before, name)
 	}
+	c.disowned(state.PeerCertificate)
 	c.certificatesValid()
 	c.sameProcesses(processes)
 
@@ -65,6 +69,24 @@ func TestCertManagerIssuesCertificatesAndAnotherCA(t *testing.T) {
 	l.gapAtMost(tolerable)
 	c.sameMembers(ids)
 	c.shutOut(old)
+}
+
+// disowned has somebody take the owner from a Certificate, and waits until the operator has given it back.
+func (c *cluster) disowned(name state.CertificateName) {
+	c.t.Helper()
+	obj := c.get()
+	u := resources.CertManagerCertificate(obj, name, pki.Request{})
+	c.must(c.Edit(c.ctx, u, func() { u.SetOwnerReferences(nil) }))
+	c.eventually("waiting until the Certificate "+u.GetName()+" belongs to the cluster again", settle,
+		func(ctx context.Context) string {
+			if err := c.Client.Get(ctx, client.ObjectKeyFromObject(u), u); err != nil {
+				return err.Error()
+			}
+			if !metav1.IsControlledBy(u, obj) {
+				return fmt.Sprintf("it belongs to %v", u.GetOwnerReferences())
+			}
+			return ""
+		})
 }
 
 // Issuers of type CA. Each has a certificate of its own name, in a Secret of its own name.
