@@ -108,11 +108,15 @@ func (w *world) goesOn(o *operation) bool {
 	return known && state.Running
 }
 
-// outgrown tells that the Pod's quota is smaller than the one that follows from the smallest volume.
+// outgrown tells that the Pod's quota is smaller than the one that follows from the smallest volume, or that it was given
+// another than the spec's, which was held back when it was created.
 func (w *world) outgrown(pod *corev1.Pod) bool {
 	c := w.cluster()
-	if c == nil || !resources.DerivesQuota(c) {
+	if c == nil {
 		return false
+	}
+	if !resources.DerivesQuota(c) {
+		return quotaOf(pod) != resources.QuotaBackendBytes(c, 0)
 	}
 	smallest := int64(0)
 	for _, claim := range view[*corev1.PersistentVolumeClaim](w.store) {
