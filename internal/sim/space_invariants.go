@@ -108,8 +108,8 @@ func (w *world) goesOn(o *operation) bool {
 	return known && state.Running
 }
 
-// outgrown tells that the Pod's quota is smaller than the one that follows from the smallest volume, or that it was given
-// another than the spec's, which was held back when it was created.
+// outgrown tells that the Pod's quota is smaller than the one that follows from the smallest volume, or that it was
+// given another than the spec's, which was held back when it was created.
 func (w *world) outgrown(pod *corev1.Pod) bool {
 	c := w.cluster()
 	if c == nil {

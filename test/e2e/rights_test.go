@@ -22,6 +22,8 @@ func rightsWithoutRequest() map[string]string {
 	rights := map[string]string{
 		"update etcdclusters/finalizers of quorate.dev": "OwnerReferencesPermissionEnforcement wants it of whoever sets " +
 			"an owner reference that blocks deletion, without a request of its own",
+		"delete certificates of cert-manager.io": "OwnerReferencesPermissionEnforcement wants it of whoever gives an object " +
+			"an owner, without a request of its own: one that a former EtcdCluster has left, or whose owner somebody took",
 	}
 	for _, watched := range []string{
 		"nodes", "persistentvolumes", "services", "networkpolicies of networking.k8s.io", "poddisruptionbudgets of policy",
