@@ -175,6 +175,8 @@ func (w *world) makeRoom(status string) bool {
 		w.space.expandable = true
 	case grow && asked("raise etcd.quotaBackendBytes") && w.space.quotaEdited:
 		w.editQuota(0)
+	case asked("defragment by hand") && w.space.quotaEdited:
+		w.editQuota(0)
 	case grow && asked("raise storage.maxSize"):
 		w.editStorage(size.Value()/gib, maxSize.Value()/gib+16)
 	case grow && asked("raise storage.size"):
