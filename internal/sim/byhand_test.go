@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/resources"
@@ -36,9 +37,12 @@ func (w *world) replaceAsTold() bool {
 	return true
 }
 
-// undoRefused takes back edits that are refused or not rolled out.
+// undoRefused takes back edits that are refused or not rolled out, once the status speaks of the last one.
 func (w *world) undoRefused() bool {
 	c := w.cluster()
+	if ptr.Deref(c.Status.ObservedGeneration, 0) != c.Generation {
+		return false
+	}
 	asked := func(what string) bool { return strings.Contains(describeStatus(c), what) }
 	switch {
 	case asked("set spec.version back"):
