@@ -8,7 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -80,19 +79,6 @@ func keptService(d *corev1.Service) kept {
 			seen.Spec.PublishNotReadyAddresses = d.Spec.PublishNotReadyAddresses
 		},
 	}
-}
-
-func applyDisruptionBudget(ctx context.Context, w *writer, s plan.ApplyDisruptionBudget) error {
-	seen := &policyv1.PodDisruptionBudget{}
-	if s.MinAvailable > 0 {
-		d := resources.DisruptionBudget(w.cluster, s.MinAvailable)
-		return w.apply(ctx, kept{
-			desired: d, seen: seen,
-			same: func() bool { return equality.Semantic.DeepEqual(d.Spec, seen.Spec) },
-			mend: func() { seen.Spec = *d.Spec.DeepCopy() },
-		})
-	}
-	return w.removeOwn(ctx, resources.DisruptionBudgetName(w.cluster.Name), seen)
 }
 
 func applyNetworkPolicy(ctx context.Context, w *writer, s plan.ApplyNetworkPolicy) error {

@@ -47,6 +47,7 @@ func TestSchedulesThatFailedOnce(t *testing.T) {
 		{7074234479383431327, "a leader above its quota had only one to hand over to, whose removal was no longer wanted"},
 		{7684711687595085112, "an orphan without claims that no operator had taken over was taken for deleted by the simulation"},
 		{605044255643355686, "the only voter waited for a learner that could not join, because the peers' certificate had expired"},
+		{10846513810982328147, "a budget made anew by an operator that had not seen the Pod of a removed voter"},
 		{14707, "evictions on a budget that did not know yet of a Pod that somebody had deleted"},
 	} {
 		t.Run(fmt.Sprintf("%d: %s", r.seed, r.was), func(t *testing.T) {
