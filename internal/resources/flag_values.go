@@ -2,7 +2,6 @@ package resources
 
 import (
 	"strconv"
-	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -41,16 +40,11 @@ func milliseconds(d *metav1.Duration) string {
 	return strconv.FormatInt(d.Milliseconds(), 10)
 }
 
-func compactionMode(a *v1alpha1.AutoCompaction) string {
-	if a == nil {
-		return ""
+// compaction is what the spec asks for; nothing when etcd would refuse it, since voters without Pods start also while
+// the spec is refused.
+func (r rendering) compaction() v1alpha1.AutoCompaction {
+	if a := r.etcd().AutoCompaction; a != nil && compactionProblem(*a) == "" {
+		return *a
 	}
-	return strings.ToLower(string(a.Mode))
-}
-
-func compactionRetention(a *v1alpha1.AutoCompaction) string {
-	if a == nil {
-		return ""
-	}
-	return a.Retention
+	return v1alpha1.AutoCompaction{}
 }

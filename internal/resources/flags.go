@@ -107,10 +107,8 @@ func serverFlags() []memberFlag {
 		}},
 		{always("heartbeat-interval"), func(r rendering) string { return milliseconds(r.etcd().HeartbeatInterval) }},
 		{always("election-timeout"), func(r rendering) string { return milliseconds(r.etcd().ElectionTimeout) }},
-		{always("auto-compaction-mode"), func(r rendering) string { return compactionMode(r.etcd().AutoCompaction) }},
-		{always("auto-compaction-retention"), func(r rendering) string {
-			return compactionRetention(r.etcd().AutoCompaction)
-		}},
+		{always("auto-compaction-mode"), func(r rendering) string { return strings.ToLower(string(r.compaction().Mode)) }},
+		{always("auto-compaction-retention"), func(r rendering) string { return r.compaction().Retention }},
 		// Every member checks it while it applies a change, so it must be the same on all of them for ever.
 		{since36("max-learners"), fixed("1")},
 		{only35("experimental-initial-corrupt-check"), fixed("true")},

@@ -86,6 +86,24 @@ func TestEtcdOptionsBecomeFlags(t *testing.T) {
 	}
 }
 
+// A voter without a Pod starts while the spec is refused; with such a flag it would end at once.
+func TestARetentionThatEtcdRefusesIsNotGivenToIt(t *testing.T) {
+	for _, a := range []v1alpha1.AutoCompaction{
+		{Mode: v1alpha1.AutoCompactionPeriodic, Retention: "99999999999h"},
+		{Mode: v1alpha1.AutoCompactionRevision, Retention: "99999999999999999999"},
+	} {
+		c := cluster(etcdOptions(v1alpha1.EtcdOptions{AutoCompaction: &a}))
+		if problems := Validate(c, "3.6.16"); len(problems) != 1 {
+			t.Errorf("retention %s: the spec has the problems %q, want one", a.Retention, problems)
+		}
+		for _, arg := range argsOf(c, "3.6.16") {
+			if strings.HasPrefix(arg, "--auto-compaction") {
+				t.Errorf("retention %s: etcd gets %s", a.Retention, arg)
+			}
+		}
+	}
+}
+
 // etcd takes the last of two equal flags, but a person reads the first.
 func TestNoFlagIsGivenTwice(t *testing.T) {
 	var all []v1alpha1.ExtraArg

@@ -78,18 +78,26 @@ func (f *findings) wholeMilliseconds(field string, d *metav1.Duration) {
 }
 
 func (f *findings) compaction(a *v1alpha1.AutoCompaction) {
-	const field = "spec.etcd.autoCompaction.retention"
-	switch {
-	case a == nil:
-	case a.Mode == v1alpha1.AutoCompactionPeriodic:
-		if d, err := time.ParseDuration(a.Retention); err != nil || d <= 0 {
-			f.addf(field, "is %q: give a duration above 0 such as 10h, or remove autoCompaction", a.Retention)
-		}
-	case a.Mode == v1alpha1.AutoCompactionRevision:
-		if n, err := strconv.ParseInt(a.Retention, 10, 64); err != nil || n < 1 {
-			f.addf(field, "is %q: give a number of revisions from 1 to %d", a.Retention, math.MaxInt64)
-		}
+	if a == nil {
+		return
 	}
+	if problem := compactionProblem(*a); problem != "" {
+		f.addf("spec.etcd.autoCompaction.retention", "is %q: %s", a.Retention, problem)
+	}
+}
+
+// compactionProblem tells what is wrong with a retention that the API server admits.
+func compactionProblem(a v1alpha1.AutoCompaction) string {
+	if a.Mode == v1alpha1.AutoCompactionPeriodic {
+		if d, err := time.ParseDuration(a.Retention); err != nil || d <= 0 {
+			return "give a duration above 0 such as 10h, or remove autoCompaction"
+		}
+		return ""
+	}
+	if n, err := strconv.ParseInt(a.Retention, 10, 64); err != nil || n < 1 {
+		return fmt.Sprintf("give a number of revisions from 1 to %d", math.MaxInt64)
+	}
+	return ""
 }
 
 func (f *findings) clientService(s *v1alpha1.ClientServiceSpec) {
