@@ -22,10 +22,12 @@ type liveReader struct {
 }
 
 func (l liveReader) Get(ctx context.Context, key client.ObjectKey, into client.Object, o ...client.GetOption) error {
+	l.op.liveReads++
 	return reader(l.store.objects).Get(ctx, key, into, o...)
 }
 
 func (l liveReader) List(ctx context.Context, into client.ObjectList, o ...client.ListOption) error {
+	l.op.liveReads++
 	err := reader(l.store.objects).List(ctx, into, o...)
 	l.op.noteCredentials(into)
 	return err

@@ -195,11 +195,21 @@ func settle(w *world) {
 			continue
 		}
 		if quiet++; quiet == rest {
+			checkReads(w)
 			return
 		}
 	}
 	c := w.cluster()
 	w.fail("the cluster does not come to rest: %s; %s", w.unsettled(), describeStatus(c))
+}
+
+// checkReads: what rests costs the API server nothing. A single member has no budget, the lack of which is looked into.
+func checkReads(w *world) {
+	before := w.operators[0].liveReads
+	w.step(0)
+	if n := w.operators[0].liveReads - before; n > 0 && *w.cluster().Spec.Replicas > 1 {
+		w.fail("the cluster rests, but the API server is asked %d times in one look", n)
+	}
 }
 
 func asSpecified(w *world) bool {

@@ -100,6 +100,8 @@ type operator struct {
 	// one of them when the operator began to reconcile.
 	own   map[ref]written
 	blind string
+	// liveReads counts what is read from the API server itself.
+	liveReads int
 }
 
 func newWorld(nodes int) *world {
