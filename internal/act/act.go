@@ -5,7 +5,6 @@ package act
 import (
 	"context"
 	"fmt"
-	"reflect"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -140,12 +139,12 @@ func (e *Executor) confirm(ctx context.Context, c *state.Cluster, step plan.Step
 	if err != nil {
 		return nil, err
 	}
-	d := plan.Next(live)
-	if d.Step == nil && len(d.Blocked) > 0 {
+	switch d := plan.Next(live); {
+	case d.Proposes(step):
+		return live, nil
+	case d.Step == nil && len(d.Blocked) > 0:
 		return nil, &RefusedError{Step: step, Blocked: d.Blocked}
-	}
-	if !reflect.DeepEqual(d.Step, step) {
+	default:
 		return nil, fmt.Errorf("%q is not what the live state asks for: %w", step, errChanged)
 	}
-	return live, nil
 }

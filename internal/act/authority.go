@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -25,7 +26,8 @@ func setAuthority(ctx context.Context, w *writer, c *state.Cluster, s plan.SetAu
 	if err != nil {
 		return err
 	}
-	made := s.Change == plan.CreateAuthority || s.Change == plan.RestoreAuthority || s.Change == plan.ReplaceAuthority
+	made := slices.Contains([]plan.AuthorityChange{plan.CreateAuthority, plan.RestoreAuthority, plan.SupplantAuthority,
+		plan.ReplaceAuthority}, s.Change)
 	if made && seen != nil && bundleOf(seen) != c.TLS.Authority(s.Side).Bundle {
 		// Invariant: one that can be read is never replaced unseen. Another operator made it since it was observed, and a
 		// second one would cut the members off from one another.
@@ -37,7 +39,7 @@ func setAuthority(ctx context.Context, w *writer, c *state.Cluster, s plan.SetAu
 		now, err = created(ctx, w, c, s.Side)
 	case plan.ReplaceAuthority:
 		now, err = replaced(ctx, w, c, s.Side)
-	case plan.RestoreAuthority:
+	case plan.RestoreAuthority, plan.SupplantAuthority:
 		now, err = restored(ctx, w, c, s.Side)
 	default:
 		now, err = rotated(ctx, w, c, s, seen)

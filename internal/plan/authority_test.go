@@ -64,7 +64,7 @@ func TestAuthorityIsMade(t *testing.T) {
 		},
 		"anew when no Pod trusts the one that somebody put in its place": {
 			cluster: trusting().Record(state.PeerSide, func(a *state.Authority) { a.Signer = statetest.Fresh().CA("other") }),
-			ensures: []plan.Step{restore(state.PeerSide, "no member trusts the one that is recorded")},
+			ensures: []plan.Step{set(state.PeerSide, plan.SupplantAuthority, "no member trusts the one that is recorded")},
 			absent:  []plan.Step{plan.PublishTrust{}, plan.PruneTrust{}, plan.PublishCertificate{}},
 			blocked: []string{"CertificateProblem: no member trusts the CA in Secret demo-peer-ca: somebody has replaced it",
 				"RotatingCA: left: demo-0, demo-1, demo-2"},
@@ -78,6 +78,11 @@ func TestAuthorityIsMade(t *testing.T) {
 			cluster: everything(trusting()).LoseTrusts(), absent: noChange,
 			blocked: []string{"CertificateProblem: Secret demo-peer-ca and the ConfigMaps with what the members trust are lost: " +
 				"restore them, or delete all member Pods at once"},
+		},
+		"not while such Pods run, whose data a person must not delete": {
+			cluster: everything(statetest.Ephemeral(3).TLS()).LoseTrusts(), absent: noChange,
+			blocked: []string{"CertificateProblem: Secret demo-peer-ca and the ConfigMaps with what the members trust are lost: " +
+				"restore them, or save the data with etcdctl snapshot save"},
 		},
 		"not while a Pod cannot be read, which may trust one": {
 			cluster: everything(trusting()).With(unreadable), absent: noChange,

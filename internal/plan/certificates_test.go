@@ -112,6 +112,13 @@ func TestCertificate(t *testing.T) {
 			blocked: []string{lost, "RotatingCA: could not start again: its certificates are not there yet", "RotatingCA: left: "},
 			pending: []string{"RotatingCA: waiting until all members trust"},
 		},
+		"that members need which keep their data in Pods: these must not be deleted": {
+			cluster: statetest.Ephemeral(3).TLS().LoseKey(state.PeerSide).LoseCertificates(state.PeerCertificate).
+				BeginRotation(state.PeerSide, statetest.Fresh().CA("next")).PublishTrust(),
+			blocked: []string{lost + " save the data with etcdctl snapshot save", "RotatingCA: members are moved",
+				"RotatingCA: a member that takes the place of demo-2 is added first"},
+			pending: []string{"RotatingCA: waiting until all members trust"},
+		},
 		"that members need and nobody can issue makes the next authority sign when no majority serves": {
 			cluster: formed(3)().LoseKey(state.PeerSide).LoseCertificates(state.PeerCertificate).Unlisted().
 				BeginRotation(state.PeerSide, statetest.Fresh().CA("next")).PublishTrust(),

@@ -5,6 +5,8 @@
 package plan
 
 import (
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/quorate/quorate/internal/quorum"
@@ -35,6 +37,12 @@ type Decision struct {
 	Asleep string
 	// Wake is when to look again although no event may come; zero leaves it to the events and the slow poll.
 	Wake time.Duration
+}
+
+// Proposes tells that this very step is to be done.
+func (d Decision) Proposes(step Step) bool {
+	same := func(s Step) bool { return reflect.DeepEqual(s, step) }
+	return same(d.Step) || slices.ContainsFunc(d.Ensures, same)
 }
 
 // Blocked is one thing that is waited for.

@@ -79,9 +79,9 @@ func faults(c *state.Cluster, d plan.Decision) []string {
 	}
 	left := c.Object.DeletionTimestamp != nil || c.Object.Spec.Paused != nil && *c.Object.Spec.Paused
 	fault(left && (d.Step != nil || len(d.Ensures) > 0), "a cluster that is left alone is changed")
-	fault(d.Step != nil && !isKind(d.Step, slices.Concat(steps, changes[3:], restarts, moves)), "an ensure is the step")
+	fault(d.Step != nil && !isKind(d.Step, slices.Concat(steps, changes[4:], restarts, moves)), "an ensure is the step")
 	for _, e := range d.Ensures {
-		fault(!isKind(e, slices.Concat(ensures, certificateEnsures, changes[:3])), fmt.Sprintf("a second step hides among the ensures: %v", e))
+		fault(!isKind(e, slices.Concat(ensures, certificateEnsures, changes[:4])), fmt.Sprintf("a second step hides among the ensures: %v", e))
 		if s, ok := e.(plan.Seal); ok {
 			m := byName(c, s.Member)
 			fault(!m.Listed || !m.Started || m.Probe.MemberID != m.ID, "a member that is not proven to have run is sealed")

@@ -30,6 +30,7 @@ var (
 	// changes of an authority; the last two are steps.
 	changes = []plan.Step{
 		plan.SetAuthority{Change: plan.CreateAuthority}, plan.SetAuthority{Change: plan.RestoreAuthority},
+		plan.SetAuthority{Change: plan.SupplantAuthority},
 		plan.SetAuthority{Change: plan.BeginRotation}, plan.SetAuthority{Change: plan.SwitchAuthority},
 		plan.SetAuthority{Change: plan.FinishRotation},
 	}
@@ -101,7 +102,9 @@ func authorityFaults(c *state.Cluster, s plan.SetAuthority) []string {
 		fault(slices.ContainsFunc(pods, func(p state.Pod) bool { return p.Trust != "" }), "while a Pod trusts another")
 		fault(a.Recorded, "although there is one")
 	case plan.RestoreAuthority:
-		fault(a.Recorded && !stranger(c, s.Side), "although there is one that members trust")
+		fault(a.Recorded, "although there is one")
+	case plan.SupplantAuthority:
+		fault(!a.Recorded || !stranger(c, s.Side), "although members trust it")
 	case plan.BeginRotation:
 		fault(!a.Recorded, "without an authority")
 	case plan.SwitchAuthority:

@@ -23,7 +23,8 @@ func TestAQuotaThatIsEdited(t *testing.T) {
 	// The quota of 8Gi is 3276 MiB. demo-0 leads.
 	three := func() *statetest.Builder { return statetest.Formed(3).Volumes("8Gi").Budget(3) }
 	holds := func(quota, who, why string) string {
-		return "the spec asks for a quota of " + quota + ", and " + who + " runs on as it is (etcd): " + why
+		return "the spec asks for a quota of " + quota + ", which is held back from " + who +
+			", with all that waits for the same restart (etcd): " + why
 	}
 	left := "RollingOut: members restart one at a time, because spec.etcd changed; left: demo-0, demo-1, demo-2"
 	const all = "demo-0, demo-1, demo-2"
@@ -80,6 +81,10 @@ func TestAQuotaThatIsEdited(t *testing.T) {
 		"may be raised while data fills the former one": {
 			cluster: three().Database("3Gi", "3Gi", 0, 1, 2).Spec(quotaOf("6Gi")), blocked: []string{left},
 			step: plan.DeletePod{Name: member(2), UID: podUID(2), Why: "spec.etcd changed"},
+		},
+		"goes on when one that has it wrote a larger file from the log": {
+			cluster: three().Database("1Gi", "700Mi", 0).Spec(quotaOf("1Gi")).Member(0, func(m *state.Member) { m.Probe.Quota = gib }),
+			blocked: []string{left}, step: plan.DeletePod{Name: member(2), UID: podUID(2), Why: "spec.etcd changed"},
 		},
 		"does not hold back what has nothing to do with it": {
 			cluster: three().Database("3Gi", "3Gi", 0, 1, 2).Spec(func(s *v1alpha1.EtcdClusterSpec) {

@@ -20,10 +20,6 @@ func of(asked, actual string) func(*state.Member) {
 	return func(m *state.Member) { m.Volume.StorageClass, m.Volume.ActualStorageClass = asked, actual }
 }
 
-func learnerIn(slot int) plan.Step {
-	return plan.AddLearner{Slot: slot, Name: member(slot), PeerURL: statetest.PeerURL(slot)}
-}
-
 func movesBecause(why, who string) string {
 	return "MovingMember: members are moved to new members one at a time, because " + why + "; left: " + who
 }
@@ -47,10 +43,10 @@ func TestMembersMoveToAnotherStorageClass(t *testing.T) {
 	}
 	scenarios{
 		"one more is added first": {
-			cluster: slow(3), step: learnerIn(3), blocked: []string{movesBecause(why, "demo-0, demo-1, demo-2")},
+			cluster: slow(3), step: addLearner(3), blocked: []string{movesBecause(why, "demo-0, demo-1, demo-2")},
 		},
 		"a single member is moved in the same way": {
-			cluster: slow(1), step: learnerIn(1), blocked: []string{movesBecause(why, "demo-0")},
+			cluster: slow(1), step: addLearner(1), blocked: []string{movesBecause(why, "demo-0")},
 		},
 		"then the member with the highest slot leaves": {
 			cluster: four(), step: retire(four(), 2), blocked: []string{movesBecause(why, "demo-0, demo-1, demo-2")},
@@ -96,7 +92,7 @@ func TestMembersThatTheSpecAdmitsNowhereNearTheirVolumesAreMoved(t *testing.T) {
 	const why = "its volume cannot be attached to any node that spec.podTemplate admits"
 	scenarios{
 		"after an edit of the template": {
-			cluster: statetest.Formed(3).Member(1, apart).Outdate(1), step: learnerIn(3),
+			cluster: statetest.Formed(3).Member(1, apart).Outdate(1), step: addLearner(3),
 			blocked: []string{movesBecause(why, "demo-1")},
 		},
 		"not when the volume is at hand there": {
@@ -121,7 +117,7 @@ func TestASingleMemberLeavesACordonedNode(t *testing.T) {
 	const why = "it is the only member, and its node node-0 is cordoned"
 	scenarios{
 		"another one is added first": {
-			cluster: one(0), step: learnerIn(1), blocked: []string{movesBecause(why, "demo-0")}, ensures: []plan.Step{budget(0)},
+			cluster: one(0), step: addLearner(1), blocked: []string{movesBecause(why, "demo-0")}, ensures: []plan.Step{budget(0)},
 		},
 		"the new one leads": {
 			cluster: two(0), step: moveLeader(two(), 0, 1), blocked: []string{movesBecause(why, "demo-0")}, ensures: []plan.Step{budget(2)},

@@ -2,7 +2,6 @@ package plan_test
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -24,7 +23,7 @@ type decided struct {
 func (w *world) do(d decided) {
 	if plan.Irreversible(d.step) {
 		d.seen = w.observe()
-		if !reflect.DeepEqual(plan.Next(d.seen).Step, d.step) {
+		if !plan.Next(d.seen).Proposes(d.step) {
 			return
 		}
 	}
@@ -109,7 +108,7 @@ func (w *world) setAuthority(s plan.SetAuthority, seen *state.Cluster) {
 	switch s.Change {
 	case plan.CreateAuthority:
 		w.Record(s.Side, func(a *state.Authority) { *a = anew })
-	case plan.RestoreAuthority:
+	case plan.RestoreAuthority, plan.SupplantAuthority:
 		next := anew.Signer
 		anew.Signer, anew.Previous = w.trustedByPods(s.Side)
 		if anew.Next = &next; next.ID == anew.Signer.ID {

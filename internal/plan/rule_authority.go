@@ -71,10 +71,10 @@ func (w *walk) establish(side state.Side, a state.Authority) {
 		w.block(0, v1alpha1.ReasonCertificateProblem, problem)
 		return
 	}
-	why := "there is none"
+	why, anew := "there is none", RestoreAuthority
 	switch {
 	case a.Recorded:
-		why = "no member trusts the one that is recorded"
+		why, anew = "no member trusts the one that is recorded", SupplantAuthority
 		w.block(membership|creation|revival, v1alpha1.ReasonCertificateProblem,
 			fmt.Sprintf("no member trusts the CA in Secret %s: somebody has replaced it. It is made anew from what they trust",
 				name))
@@ -97,15 +97,25 @@ func (w *walk) establish(side state.Side, a state.Authority) {
 	}
 	switch {
 	case known > 0:
-		w.ensure(SetAuthority{Side: side, Change: RestoreAuthority, Why: why})
+		w.ensure(SetAuthority{Side: side, Change: anew, Why: why})
 	case trusting == 0 && len(w.unreadablePods()) > 0:
 		// They may trust one; the rule about ownership tells that they are waited for.
 	case trusting == 0:
 		w.ensure(SetAuthority{Side: side, Change: CreateAuthority, Why: why})
 	default:
 		w.block(0, v1alpha1.ReasonCertificateProblem, fmt.Sprintf("Secret %s and the ConfigMaps with what the members "+
-			"trust are lost: restore them, or delete all member Pods at once, which then start with a new CA", name))
+			"trust are lost: restore them, or %s", name, withoutTrust(w.c)))
 	}
+}
+
+// withoutTrust is what a person can do when nothing that the members accept can be brought back. What is kept in a Pod
+// goes with it.
+func withoutTrust(c *state.Cluster) string {
+	if c.Ephemeral() {
+		return "save the data with etcdctl snapshot save, and restore it into a new cluster; the Pods hold it, do not delete " +
+			"them before"
+	}
+	return "delete all member Pods at once: they start again on their volumes with a new CA"
 }
 
 // rotationDue says why the authority has to be replaced, empty when it has not; urgent, when that must not wait for the

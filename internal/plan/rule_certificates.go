@@ -40,9 +40,7 @@ func (w *walk) certificate(name state.CertificateName) {
 	if needed := name == state.PeerCertificate || name == state.ServerCertificate; needed && w.lostForGood(name, cert) {
 		w.block(0, v1alpha1.ReasonCertificateProblem, fmt.Sprintf("Secret %s is missing, damaged or of a foreign CA, and "+
 			"nobody can issue the certificate: members that stop cannot start again before the %s CA is rotated, and it cannot "+
-			"be without an outage. Restore the Secret, or delete all member Pods at once: they start again on their volumes "+
-			"with the new CA",
-			cert.Secret, name.Side()))
+			"be without an outage. Restore the Secret, or %s", cert.Secret, name.Side(), withoutTrust(w.c)))
 	}
 	switch {
 	case why != "":

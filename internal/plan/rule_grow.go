@@ -202,6 +202,10 @@ func scaleUp(w *walk) {
 		w.block(membership, activity, want+": waiting until all voters are healthy: "+sick(c))
 		return
 	}
+	if c.TLS != nil && !c.TLS.Usable() {
+		w.block(0, activity, want+": waiting for its certificates")
+		return
+	}
 	if m := refusing(c); m != nil {
 		w.awaitAcceptance(*m, activity, want)
 		return

@@ -23,8 +23,8 @@ func quotaEdit(w *walk) {
 	}
 	quota := wantedQuota(c)
 	above := crowding(c, quota)
-	asks := fmt.Sprintf("the spec asks for a quota of %s, and %s runs on as it is (%s): ", size(quota), namesOf(held),
-		editsOf(c, held))
+	asks := fmt.Sprintf("the spec asks for a quota of %s, which is held back from %s, with all that waits for the same "+
+		"restart (%s): ", size(quota), namesOf(held), editsOf(c, held))
 	data := slices.DeleteFunc(slices.Clone(above), func(m state.Member) bool {
 		return !m.Probe.Answered || percent(m.Probe.DBSizeInUse, quota) < highPercent
 	})
@@ -133,9 +133,13 @@ func quotaToGive(c *state.Cluster) int64 {
 	return given
 }
 
-// crowding are the members whose database file takes too much of the quota, or that run and do not tell.
+// crowding are the members whose database file takes too much of the quota, or that run and do not tell. One that has
+// that quota already holds nothing back: the file of a new member, written from the log, may be larger than all others.
 func crowding(c *state.Cluster, quota int64) []state.Member {
 	return membersThat(c, func(m state.Member) bool {
+		if m.Quota() == quota {
+			return false
+		}
 		silent := m.Pod != nil && m.Pod.Running && !m.Probe.Answered
 		return silent || m.Probe.Answered && percent(m.Probe.DBSize, quota) >= highPercent
 	})

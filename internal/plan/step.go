@@ -64,7 +64,7 @@ type (
 	// RequestCertificates keeps what is asked of cert-manager.
 	RequestCertificates struct{}
 	// SetAuthority changes the record of a side's certificate authorities. SwitchAuthority and FinishRotation are steps
-	// of their own; the other changes take nothing away and are ensures.
+	// of their own; the other changes are ensures, of which only SupplantAuthority takes anything away.
 	SetAuthority struct {
 		Side   state.Side
 		Change AuthorityChange
@@ -185,6 +185,8 @@ const (
 	CreateAuthority AuthorityChange = "create"
 	// RestoreAuthority makes a lost record anew from what members trust, with a next one in place of the lost key.
 	RestoreAuthority AuthorityChange = "restore"
+	// SupplantAuthority does the same in the place of a record that is whole, but that no member trusts.
+	SupplantAuthority AuthorityChange = "supplant"
 	// BeginRotation adds the next one, which is trusted from then on.
 	BeginRotation AuthorityChange = "begin to rotate"
 	// SwitchAuthority lets the next one sign.
@@ -302,7 +304,8 @@ func (DeleteVolume) step()          {}
 func Irreversible(s Step) bool {
 	switch s := s.(type) {
 	case SetAuthority:
-		return s.Change == SwitchAuthority || s.Change == FinishRotation || s.Change == ReplaceAuthority
+		return s.Change == SwitchAuthority || s.Change == FinishRotation || s.Change == ReplaceAuthority ||
+			s.Change == SupplantAuthority
 	case BeginRecovery, Salvage, SwitchCluster:
 		return true
 	case CreateLatch, RestartBootstrap, RestoreLatch, SwitchVersion, RemoveMember, DeleteVolume, DeletePod, RecordRetired,

@@ -31,7 +31,7 @@ func TestMembersMoveToSmallerVolumes(t *testing.T) {
 	}
 	scenarios{
 		"one more is added first": {
-			cluster: three(), step: learnerIn(3), blocked: []string{movesBecause(why, "demo-0, demo-1, demo-2")},
+			cluster: three(), step: addLearner(3), blocked: []string{movesBecause(why, "demo-0, demo-1, demo-2")},
 		},
 		"then the member with the highest slot leaves": {
 			cluster: four(), step: retire(four(), 2), blocked: []string{movesBecause(why, "demo-0, demo-1, demo-2")},

@@ -48,6 +48,8 @@ func TestSchedulesThatFailedOnce(t *testing.T) {
 		{7684711687595085112, "an orphan without claims that no operator had taken over was taken for deleted by the simulation"},
 		{605044255643355686, "the only voter waited for a learner that could not join, because the peers' certificate had expired"},
 		{10846513810982328147, "a budget made anew by an operator that had not seen the Pod of a removed voter"},
+		{4984235871905218641, "the key of a CA was lost: an operator that was far behind took it for one that nobody trusts"},
+		{7339270664163742986, "a new member was added and removed for ever, because its file was too large for a lowered quota"},
 		{14707, "evictions on a budget that did not know yet of a Pod that somebody had deleted"},
 	} {
 		t.Run(fmt.Sprintf("%d: %s", r.seed, r.was), func(t *testing.T) {
