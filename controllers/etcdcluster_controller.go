@@ -90,7 +90,7 @@ func (r *EtcdClusterReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 	log.FromContext(ctx).V(1).Info("Planned", "step", fmt.Sprint(d.Step), "rule", d.Rule, "reason", d.Reason,
 		"rules", d.Rules)
 	o := r.act(ctx, c, d)
-	err = r.report(ctx, c, d, o)
+	err = r.reportInTime(ctx, c, d, o)
 	if o.err != nil {
 		// Not returned: the backoff of one ensure that keeps failing must not hold up everything else.
 		log.FromContext(ctx).Error(o.err, "Failed; it is tried again")

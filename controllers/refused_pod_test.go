@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/quorate/quorate/api/v1alpha1"
+	"github.com/quorate/quorate/internal/resources"
 )
 
 // validatingTolerations refuses what the API server refuses of a Pod, stored or not.
@@ -93,5 +95,29 @@ func TestATypoInThePodTemplateStopsNoMemberAndIsTold(t *testing.T) {
 	r.tolerate(corev1.TaintEffectNoExecute)
 	if _, writes = r.reconcile(1); !slices.Contains(writes, "delete Pod demo-2") {
 		t.Errorf("after it was mended it wrote %v, want that demo-2 restarts", writes)
+	}
+}
+
+// The finalizer of a load balancer keeps its Service for minutes, or until somebody mends the cloud controller.
+func TestAServiceThatIsBeingDeletedIsToldAndPolledSlowly(t *testing.T) {
+	r := newRecorded(t, filepath.Join("testdata", "release-2026-11"))
+	r.reconcile(3)
+	var service corev1.Service
+	key := client.ObjectKey{Namespace: r.key.Namespace, Name: resources.ClientServiceName(r.key.Name)}
+	if err := r.api.Get(t.Context(), key, &service); err != nil {
+		t.Fatal(err)
+	}
+	service.Finalizers = []string{"service.kubernetes.io/load-balancer-cleanup"}
+	if err := errors.Join(r.api.Update(t.Context(), &service), r.api.Delete(t.Context(), &service)); err != nil {
+		t.Fatal(err)
+	}
+	next, _ := r.reconcile(2)
+	var obj v1alpha1.EtcdCluster
+	if err := r.api.Get(t.Context(), r.key, &obj); err != nil {
+		t.Fatal(err)
+	}
+	told := meta.FindStatusCondition(obj.Status.Conditions, v1alpha1.ConditionProgressing)
+	if told == nil || !strings.Contains(told.Message, service.Name+" is being deleted") || next.RequeueAfter != poll {
+		t.Errorf("Progressing is %+v, and it is looked at again in %s", told, next.RequeueAfter)
 	}
 }

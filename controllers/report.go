@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -17,6 +18,16 @@ import (
 	"github.com/quorate/quorate/internal/plan"
 	"github.com/quorate/quorate/internal/state"
 )
+
+// reportInTime reports also when the time for the reconcile is over: what took it is what people have to know.
+func (r *EtcdClusterReconciler) reportInTime(ctx context.Context, c *state.Cluster, d plan.Decision, o outcome) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), reportTimeout)
+		defer cancel()
+		ctx = late
+	}
+	return r.report(ctx, c, d, o)
+}
 
 // report tells in events what happened and writes the status once, if it changed.
 func (r *EtcdClusterReconciler) report(ctx context.Context, c *state.Cluster, d plan.Decision, o outcome) error {

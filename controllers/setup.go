@@ -34,9 +34,14 @@ import (
 	"github.com/quorate/quorate/internal/resources"
 )
 
-// reconcileTimeout bounds one reconcile, so that one sick cluster does not keep a worker: two rounds of etcd calls (an
-// observation, and a live one before something irreversible) with their own deadlines fit in.
-const reconcileTimeout = 45 * time.Second
+const (
+	// reconcileTimeout bounds one reconcile, so that one sick cluster does not keep a worker: two rounds of etcd calls (an
+	// observation, and a live one before something irreversible) with their own deadlines fit in. Writes that wait for a
+	// webhook (up to 30 s each) may not.
+	reconcileTimeout = 45 * time.Second
+	// reportTimeout is for the status after that.
+	reportTimeout = 10 * time.Second
+)
 
 // Options of the controllers.
 type Options struct {

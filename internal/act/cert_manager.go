@@ -16,6 +16,9 @@ import (
 	"github.com/quorate/quorate/internal/state"
 )
 
+var errNoCertManager = fmt.Errorf("cert-manager is not installed: install it, or choose another tls.mode: %w",
+	ErrConflict)
+
 // requestCertificates keeps the Certificates of cert-manager, which are read live: the operator does not watch kinds
 // that may not be installed.
 func requestCertificates(ctx context.Context, w *writer, c *state.Cluster) error {
@@ -26,9 +29,13 @@ func requestCertificates(ctx context.Context, w *writer, c *state.Cluster) error
 		err := w.live.Get(ctx, client.ObjectKeyFromObject(desired), seen)
 		switch {
 		case meta.IsNoMatchError(err):
-			return fmt.Errorf("cert-manager is not installed: install it, or choose another tls.mode: %w", ErrConflict)
+			return errNoCertManager
 		case apierrors.IsNotFound(err):
-			if err := w.Create(ctx, desired); err != nil {
+			err := w.Create(ctx, desired)
+			if apierrors.IsNotFound(err) {
+				return errNoCertManager // its kinds were removed while the operator ran, whose client remembers them
+			}
+			if err != nil {
 				return fmt.Errorf("create %s: %w", describe(desired), err)
 			}
 			continue

@@ -3,13 +3,16 @@ package act
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/quorate/quorate/api/v1alpha1"
@@ -219,4 +222,17 @@ func TestAMissingCertManagerIsTold(t *testing.T) {
 	if err != nil && !strings.Contains(err.Error(), "cert-manager is not installed: install it, or choose another tls.mode") {
 		t.Errorf("the error does not tell what to do: %v", err)
 	}
+}
+
+// The client remembers the kinds that there were when it first asked.
+func TestCertManagerThatIsUninstalledIsTold(t *testing.T) {
+	w := newWorld(t, kubetest.NewTLS(t, kubetest.Cluster(v1alpha1.TLSCertManager), now))
+	w.api.Before = func(_ context.Context, _ client.WithWatch, verb string, obj client.Object) error {
+		if _, certificate := obj.(*unstructured.Unstructured); !certificate {
+			return nil
+		}
+		return apierrors.NewGenericServerResponse(http.StatusNotFound, verb,
+			schema.GroupResource{Group: "cert-manager.io", Resource: "certificates"}, obj.GetName(), "404 page not found", 0, true)
+	}
+	conflict.check(t, w.do(w.observe(), plan.RequestCertificates{}))
 }

@@ -29,6 +29,9 @@ type RefusedError struct {
 }
 
 func (e *RefusedError) Error() string {
+	if e.Step == nil {
+		return e.Blocked[0].Message
+	}
 	return fmt.Sprintf("the live state forbids to %s: %s", e.Step, e.Blocked[0].Message)
 }
 

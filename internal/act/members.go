@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -22,6 +23,9 @@ func clientKey(namespace, name string) client.ObjectKey {
 	return client.ObjectKey{Namespace: namespace, Name: name}
 }
 
+// withdrawTimeout bounds the write that takes refused members off the record.
+const withdrawTimeout = 10 * time.Second
+
 // startMembers creates volumes and Pods. A member that never had a volume (or Pod, when ephemeral) is recorded in the
 // latch first: from then on a missing volume means lost data. One that fails does not hold up the others.
 func startMembers(ctx context.Context, w *writer, c *state.Cluster, s plan.StartMembers) error {
@@ -36,13 +40,18 @@ func startMembers(ctx context.Context, w *writer, c *state.Cluster, s plan.Start
 		return err
 	}
 	var errs []error
+	down := false
 	for _, l := range s.Members {
-		created, err := startMember(ctx, w, l)
-		if err == nil {
-			continue
+		created := false
+		if !down {
+			if created, err = startMember(ctx, w, l); err == nil {
+				continue
+			}
+			errs = append(errs, err)
+			// It answers nobody: the others would use up the time in which this can be recorded and told.
+			down = webhookDown(err)
 		}
-		errs = append(errs, err)
-		if l.First && !created && rejected(err) {
+		if l.First && !created && (down || rejected(err)) {
 			refused = append(refused, l.Incarnation.MemberID)
 		}
 	}
@@ -70,11 +79,14 @@ func recordLaunched(ctx context.Context, w *writer, c *state.Cluster, ids []uint
 	return &latch, nil
 }
 
-// withdrawLaunched takes IDs off the record for which the API server certainly created nothing.
+// withdrawLaunched takes IDs off the record for which the API server certainly created nothing, also when the refusals
+// took all the time there was: what stays on record without any data counts as lost.
 func withdrawLaunched(ctx context.Context, w *writer, latch *state.Latch, ids []uint64) error {
 	if len(ids) == 0 {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawTimeout)
+	defer cancel()
 	latch.Launched = without(latch.Launched, ids)
 	return w.update(ctx, resources.Latch(w.cluster, *latch))
 }

@@ -3,6 +3,7 @@ package act
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/quorate/quorate/internal/etcd"
 	"github.com/quorate/quorate/internal/observe"
@@ -96,12 +97,18 @@ func (e *Executor) sameList(ctx context.Context, c *state.Cluster, leader etcd.C
 	if err != nil {
 		return fmt.Errorf("list the members: %w", err)
 	}
-	same := list.ClusterID == c.Etcd.ClusterID && len(list.Members) == len(c.Members)
-	for _, l := range list.Members {
-		m := c.MemberByID(l.ID)
-		same = same && m != nil && m.Learner == l.Learner
+	planned := map[uint64]bool{}
+	for _, m := range c.Members {
+		planned[m.ID] = m.Learner
 	}
-	if !same {
+	for _, f := range c.Etcd.Foreign {
+		planned[f.ID] = f.Learner
+	}
+	listed := map[uint64]bool{}
+	for _, m := range list.Members {
+		listed[m.ID] = m.Learner
+	}
+	if list.ClusterID != c.Etcd.ClusterID || !maps.Equal(planned, listed) {
 		return fmt.Errorf("the member list: %w", errChanged)
 	}
 	return nil

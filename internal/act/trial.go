@@ -51,8 +51,8 @@ func (e *Executor) try(ctx context.Context, pod *corev1.Pod, step plan.Step) err
 		return &RefusedError{Step: step, Blocked: []plan.Blocked{{
 			Reason: v1alpha1.ReasonInvalidSpec,
 			Message: fmt.Sprintf("Kubernetes refuses the Pod with which %s would be restarted: %s. Nothing is stopped, and the "+
-				"members run on as they are: change the spec, or what refuses the Pod (it is tried again every few seconds)",
-				pod.Name, answerOf(answer.Status())),
+				"members run on as they are: change the spec, or what refuses the Pod (it is tried again every few seconds). The "+
+				"PodDisruptionBudget of several members blocks node drains meanwhile", pod.Name, answerOf(answer.Status())),
 		}}}
 	default:
 		return nil

@@ -18,6 +18,7 @@ import (
 
 	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/observe"
+	"github.com/quorate/quorate/internal/plan"
 	"github.com/quorate/quorate/internal/resources"
 )
 
@@ -138,7 +139,11 @@ func (w *writer) apply(ctx context.Context, k kept) error {
 	case !metav1.IsControlledBy(seen, w.cluster):
 		return fmt.Errorf("%s belongs to something else: delete or rename it: %w", describe(desired), ErrConflict)
 	case seen.GetDeletionTimestamp() != nil:
-		return fmt.Errorf("%s is being deleted: %w", describe(desired), errChanged)
+		// Its finalizers may keep it for long, and its end is an event.
+		return &RefusedError{Blocked: []plan.Blocked{{
+			Reason:  v1alpha1.ReasonWaiting,
+			Message: describe(desired) + " is being deleted, and is made anew once it is gone: its finalizers keep it",
+		}}}
 	case seen.GetAnnotations()[resources.AnnotationDesired] == hash:
 		return w.mend(ctx, k)
 	}

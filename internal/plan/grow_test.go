@@ -84,6 +84,10 @@ func TestLearner(t *testing.T) {
 			cluster: learner().Launch(3).Run(3).NoPod(3), step: start(sealedLearner()),
 			blocked: []string{"ScalingUp: demo-3: it has no Pod"},
 		},
+		"waits for a voter that has no Pod, since its own may be refused for long": {
+			cluster: learner().NoPod(1), step: start(resumed(3, 1)),
+			blocked: []string{"ScalingUp: waiting for learner demo-3: it has no Pod"},
+		},
 		"gets a new list when the members have changed before it started": {
 			cluster: learner().Launch(3).Member(3, func(m *state.Member) { m.Pod.InitialCluster = statetest.List(0, 1, 3) }),
 			step: plan.UpdateStart{Member: member(3), PodUID: podUID(3), Start: state.Start{
@@ -132,7 +136,7 @@ func TestLearner(t *testing.T) {
 		},
 		"is not promoted while that would leave no healthy majority": {
 			cluster: labelled().Budget(3).Crash(2, 1).NotServing(), ensures: []plan.Step{budget(3)},
-			blocked: []string{"QuorumLost: only 0 of 3", "ScalingUp: learner demo-3", "StartingMember: demo-1"},
+			blocked: []string{"QuorumLost: only 0 of 3", "StartingMember: demo-1", "ScalingUp: learner demo-3"},
 		},
 		"that is no longer wanted is retired": {
 			cluster: inSync().Replicas(3), step: plan.Retire{Name: member(3), Volume: volume(inSync(), 3)},
@@ -154,8 +158,8 @@ func TestLearner(t *testing.T) {
 		"is not removed while no quorum is proven": {
 			cluster: inSync().Replicas(3).Retire(3).Crash(1, 2).NotServing(),
 			blocked: []string{
-				"QuorumLost: only 0 of 3", "ScalingDown: but only 0 of 3 voters would be healthy",
-				"ScalingDown: learner demo-3 is removed", "StartingMember: demo-1",
+				"QuorumLost: only 0 of 3", "StartingMember: demo-1", "ScalingDown: but only 0 of 3 voters would be healthy",
+				"ScalingDown: learner demo-3 is removed",
 			},
 		},
 		"is kept when it is wanted again": {

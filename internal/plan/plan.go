@@ -78,7 +78,8 @@ type rule struct {
 }
 
 // rules in their order. A rule that waits forbids classes of steps but does not end the walk, so that a member that
-// is not running can always be started again.
+// is not running can always be started again; and what may be refused for long, such as the Pod of a new member, comes
+// after that.
 var rules = []rule{
 	{"deleting", deleting},
 	{"paused", paused},
@@ -107,9 +108,9 @@ var rules = []rule{
 	{"downgrade", downgrade},
 	{"replace lost member", replaceLost},
 	{"requests", requests},
+	{"missing Pod", missingPod},
 	{"drain", drain},
 	{"learner in flight", learnerInFlight},
-	{"missing Pod", missingPod},
 	{"version edit", versionEdit},
 	{"quota edit", quotaEdit},
 	{"resize", resize},
@@ -152,7 +153,7 @@ type walk struct {
 	rule      string // that looks now
 	forbidden class
 	ended     bool
-	// voters that the disruption budget has to keep above the present majority; see budget.go.
+	// voters that the disruption budget has to keep above the present majority; see rule_keep.go.
 	announce bool
 	// promoting is set when a learner is about to become a voter.
 	promoting bool

@@ -180,7 +180,7 @@ func TestAHealthyMemberIsMovedBeforeItsVolumeIsLost(t *testing.T) {
 		"and the learner that takes its place is kept when it gets into trouble meanwhile": {
 			cluster: three().Member(1, deleting).Learner(3).Launch(3).Crash(1).
 				Member(1, func(m *state.Member) { m.Pod.NotReadySince = ago(time.Minute) }), wake: 4 * time.Minute,
-			blocked: []string{"MemberUnhealthy: demo-1: " + its + " is being deleted; unless it comes back", "ScalingUp: demo-3", starting},
+			blocked: []string{"MemberUnhealthy: demo-1: " + its + " is being deleted; unless it comes back", starting, "ScalingUp: demo-3"},
 		},
 		"one by one": {
 			cluster: three().Member(1, deleting).Member(2, deleting), step: addLearner(3),

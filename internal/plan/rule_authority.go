@@ -112,8 +112,8 @@ func (w *walk) establish(side state.Side, a state.Authority) {
 // goes with it.
 func withoutTrust(c *state.Cluster) string {
 	if c.Ephemeral() {
-		return "save the data with etcdctl snapshot save, and restore it into a new cluster; the Pods hold it, do not delete " +
-			"them before"
+		return "save the data with etcdctl snapshot save, and restore it into a new cluster; do not delete the Pods " +
+			"before, which hold it"
 	}
 	return "delete all member Pods at once: they start again on their volumes with a new CA"
 }

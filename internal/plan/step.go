@@ -116,7 +116,7 @@ type (
 		PodUID types.UID
 		Start  state.Start
 	}
-	// DeletePod deletes a Pod that runs no member that counts: finished, not running, or of a removed member.
+	// DeletePod deletes a Pod: to restart its member, to put it to sleep, or because it runs none that counts.
 	DeletePod struct {
 		Name string
 		UID  types.UID
