@@ -56,13 +56,13 @@ func (u *user) tick() {
 	}
 }
 
-// load reads the Secret, as a restart does.
+// load reads the Secret, as a restart does: again and again before the cluster serves.
 func (u *user) load() {
 	s := u.secret()
 	if s == nil {
 		return
 	}
-	u.loaded, u.due, u.seen = true, time.Time{}, s.ResourceVersion
+	u.loaded, u.due, u.seen = u.world.formed != 0, time.Time{}, s.ResourceVersion
 	u.leaf = leaf{string(s.Data[corev1.TLSCertKey]), string(s.Data[corev1.TLSPrivateKeyKey])}
 	u.trust = string(s.Data["ca.crt"])
 }
