@@ -52,6 +52,7 @@ func (d *DataDir) ClusterID() uint64 {
 type disk struct {
 	cluster, member uint64
 	term            uint64
+	voted           bool     // it voted once, for itself or another
 	log             []*entry // entries never change; slices of them are shared between disks and clipped before appending
 	commit          int      // number of entries that are committed and applied
 	view            view

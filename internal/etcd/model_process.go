@@ -142,7 +142,9 @@ func (m *Model) recordStart(p *process) {
 	}
 	// Nobody counts on what a removed member remembers.
 	if before := m.ran[id]; before != nil && before != p.disk && !m.removed[id] {
-		if before.term > p.disk.term || len(before.log) > len(p.disk.log) {
+		// One that joined, stored nothing and never voted, has only heard of a term: nobody counts on that.
+		kept := len(before.log) > 0 || before.voted
+		if kept && before.term > p.disk.term || len(before.log) > len(p.disk.log) {
 			m.violate(Amnesia, id, "Pod %s starts with %d entries in term %d, the member had %d in term %d",
 				p.cfg.PodUID, len(p.disk.log), p.disk.term, len(before.log), before.term)
 		} else {

@@ -156,7 +156,7 @@ func (m *Model) crown(c *process, voters []*process) {
 		term = max(term, v.disk.term)
 	}
 	for _, v := range voters {
-		v.disk.term, v.lead, v.alone = term+1, c.disk.member, 0
+		v.disk.term, v.disk.voted, v.lead, v.alone = term+1, true, c.disk.member, 0
 	}
 	c.leading, c.match, c.pending = true, map[uint64]int{}, len(c.disk.log)
 	if !slices.Contains(m.clusters, c.disk.cluster) {

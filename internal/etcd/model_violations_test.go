@@ -41,6 +41,16 @@ func TestAMemberWithoutItsMemoryIsSeen(t *testing.T) {
 			w.wipe("x")
 			w.start("x", false, "x", "y", "z")
 		}, []etcd.ViolationKind{etcd.Reincarnation}},
+		{"a learner that got nothing yet starts on an empty volume", func(w *modelWorld) {
+			w.start("c", true, "c")
+			w.pass(6 * time.Second)
+			if _, err := w.leader().AddLearner(w.t.Context(), w.peerURL("d")); err != nil {
+				w.t.Fatal(err)
+			}
+			w.start("d", true, "a", "b", "c", "d")
+			w.wipe("d")
+			w.start("d", true, "a", "b", "c", "d")
+		}, []etcd.ViolationKind{etcd.Reincarnation}},
 		{"a member starts on an older copy of its volume", func(w *modelWorld) {
 			older := w.volumes["c"].Clone()
 			w.start("c", true, "c")

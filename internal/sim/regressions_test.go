@@ -51,6 +51,7 @@ func TestSchedulesThatFailedOnce(t *testing.T) {
 		{4984235871905218641, "the key of a CA was lost: an operator that was far behind took it for one that nobody trusts"},
 		{7339270664163742986, "a new member was added and removed for ever, because its file was too large for a lowered quota"},
 		{190001770, "a user that had loaded a certificate before the cluster served kept that of a former CA"},
+		{303002814, "a learner was blamed for forgetting the term of a leader whose log it had not got yet"},
 		{14707, "evictions on a budget that did not know yet of a Pod that somebody had deleted"},
 	} {
 		t.Run(fmt.Sprintf("%d: %s", r.seed, r.was), func(t *testing.T) {
