@@ -60,6 +60,12 @@ func (k *kube) change(pod *corev1.Pod, c *container) {
 	}
 }
 
+// patched tells that the Pod's container is about to end, because another image is wanted.
+func (k *kube) patched(pod *corev1.Pod) bool {
+	c := k.containers[pod.UID]
+	return c != nil && c.started && c.image != pod.Spec.Containers[0].Image
+}
+
 // feasible tells that the node has as much.
 func feasible(node string, r corev1.ResourceRequirements) bool {
 	return r.Requests.Cpu().Cmp(cpuOf(node)) <= 0

@@ -12,11 +12,13 @@ import (
 	"github.com/quorate/quorate/internal/etcd"
 )
 
-// ended are the members as they will be once the Pods that are being deleted have ended.
+// ended are the members as they will be once the Pods that are being deleted, and the containers whose image was
+// changed, have ended.
 func (w *world) ended(members []voter) []voter {
 	going := map[uint64]bool{}
 	for _, pod := range view[*corev1.Pod](w.store) {
-		if state, known := w.etcd.State(string(pod.UID)); known && state.Running && pod.DeletionTimestamp != nil {
+		state, known := w.etcd.State(string(pod.UID))
+		if known && state.Running && (pod.DeletionTimestamp != nil || w.kube.patched(pod)) {
 			going[state.MemberID] = true
 		}
 	}
@@ -36,8 +38,23 @@ func (w *world) checkForeseen(what string, before, after []voter) {
 	if !quorate(before) || quorate(after) || voters <= 1 {
 		return
 	}
-	w.fail("%s breaks the quorum: %d of %d voters would be healthy once the Pods that are being deleted have ended", what,
-		healthy, voters)
+	w.fail("%s breaks the quorum: %d of %d voters would be healthy once the Pods that are being deleted, or were given "+
+		"another image, have ended", what, healthy, voters)
+}
+
+// checkPatch: another image ends the container of a member, which the majority must not need.
+func (w *world) checkPatch(pod *corev1.Pod) {
+	live, exists := get[*corev1.Pod](w.store, pod.Namespace, pod.Name)
+	if !exists || live.UID != pod.UID || len(pod.Spec.Containers) == 0 ||
+		live.Spec.Containers[0].Image == pod.Spec.Containers[0].Image {
+		return
+	}
+	state, known := w.etcd.State(string(pod.UID))
+	t := w.truth()
+	if !known || !state.Running || !t.quorate || w.formed == 0 || !t.lists(state.MemberID) || w.useless(live) {
+		return
+	}
+	w.checkForeseen("another image for Pod "+pod.Name, t.members, t.stopped(state.MemberID))
 }
 
 // checkWanted: a voter that serves is removed only while there are more of them than the spec asks for, as it is now.

@@ -50,8 +50,11 @@ func (w *world) truth() truth {
 func (w *world) checkWrite(verb string, obj client.Object) {
 	switch o := obj.(type) {
 	case *corev1.Pod:
-		if verb == "delete" {
+		switch verb {
+		case "delete":
 			w.checkStop(o)
+		case "patch":
+			w.checkPatch(o)
 		}
 	case *corev1.PersistentVolumeClaim:
 		if verb == "delete" {

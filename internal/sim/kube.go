@@ -28,11 +28,14 @@ type kube struct {
 	unpullable map[string]bool
 }
 
+// defaultPatchLag is longer than an operator needs to look again.
+const defaultPatchLag = 2
+
 func newKube(w *world, nodes int) *kube {
 	k := &kube{
 		world: w, down: map[string]bool{}, goneSince: map[string]time.Time{}, disks: map[string]*disk{},
 		containers: map[types.UID]*container{}, ips: map[types.UID]string{}, unpullable: map[string]bool{},
-		resync: defaultResync,
+		resync: defaultResync, patchLag: defaultPatchLag,
 	}
 	for i := range nodes {
 		k.addNode(fmt.Sprintf("node-%d", i))

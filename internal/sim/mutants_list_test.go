@@ -246,6 +246,16 @@ func mutants() []mutant {
 			}},
 		},
 		{
+			name:   "trust the old process after an image patch",
+			breaks: "no member is given another image while the majority needs it and one whose old process is about to end",
+			focus:  "edits the version|upgrades by a minor|reconciles several",
+			edits: []mutation{
+				{"internal/state/health.go", "	case m.Outlived():", "	case m.Outlived() && !MUTANT:"},
+				{"internal/state/health.go", "	case m.Pod.PatchedContainer != \"\" && release(p.Version) != m.Pod.Version, c.strays",
+					"	case !MUTANT && m.Pod.PatchedContainer != \"\" && release(p.Version) != m.Pod.Version, !MUTANT && c.strays"},
+			},
+		},
+		{
 			name:   "restart several members at once",
 			breaks: "a member is restarted only when all others are healthy",
 			focus:  "rotation|killed|reconciles several",
