@@ -39,20 +39,27 @@ func join(c *state.Cluster, o objects, a answers) {
 		if h, known := a.hashes[m.Pod.UID]; known && m.Probe.MemberID == m.ID {
 			m.Hash = &h
 		}
-		if !m.Probe.Answered || c.Etcd.ClusterID == 0 || m.Probe.ClusterID == c.Etcd.ClusterID {
-			continue
-		}
-		if m.Pod.Ready && !m.Pod.Terminating {
-			c.Etcd.WrongClusterID = append(c.Etcd.WrongClusterID, m.Name)
-		} else {
-			// The address of a Pod whose node is gone may have been given to somebody else's.
-			m.Probe = state.Probe{Err: "another cluster answers at its address"}
-		}
+		judgeAnswer(c, m)
 	}
 	slices.SortFunc(c.Members, func(a, b state.Member) int { return cmp.Compare(a.Slot, b.Slot) })
 	slices.SortFunc(c.Leftovers.Foreign, func(a, b state.ForeignObject) int {
 		return cmp.Compare(a.String(), b.String())
 	})
+}
+
+// judgeAnswer drops what somebody else answers: the address of a Pod whose node is gone may have been given to another
+// Pod, of this cluster or of another one.
+func judgeAnswer(c *state.Cluster, m *state.Member) {
+	foreign := c.Etcd.ClusterID != 0 && m.Probe.ClusterID != c.Etcd.ClusterID
+	switch certain := m.Pod.Ready && !m.Pod.Terminating; {
+	case !m.Probe.Answered:
+	case foreign && certain:
+		c.Etcd.WrongClusterID = append(c.Etcd.WrongClusterID, m.Name)
+	case foreign:
+		m.Probe = state.Probe{Err: "another cluster answers at its address"}
+	case m.Probe.MemberID != m.ID && !certain:
+		m.Probe = state.Probe{Err: "another member answers at its address"}
+	}
 }
 
 // membersOfLatch takes the members that the bootstrap starts; the list, when there is one, tells which have started.

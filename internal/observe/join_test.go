@@ -176,6 +176,12 @@ func TestJoin(t *testing.T) {
 			change:  func(o *objects, _ *answers) { o.pods[0].Generation = 7 },
 			want:    "0:- volume pod answer",
 		},
+		"the address of a Pod that is not ready may be another member's by now": {
+			cluster: statetest.Formed(2).Member(1, func(m *state.Member) {
+				m.Probe.MemberID, m.Pod.Ready = statetest.Formed(2).ID(0), false
+			}),
+			want: "0:V" + full + ", 1:V volume pod launched",
+		},
 		"a member that answers for another cluster is named": {
 			cluster: statetest.Formed(1).Member(0, func(m *state.Member) { m.Probe.ClusterID = 0xbad }),
 			want:    "0:V" + full + ", wrong cluster demo-0",

@@ -46,8 +46,10 @@ func asksForMore(c *state.Cluster, p *state.Pod) bool {
 func admitting(
 	ctx context.Context, reader client.Reader, c *state.Cluster, m *state.Member, nodes []corev1.Node,
 ) ([]corev1.Node, error) {
+	// A claim that is not bound yet can be wherever the Pod will.
 	var hosts []string
-	if m.Volume != nil {
+	bound := m.Volume != nil && m.Volume.PersistentVolume != ""
+	if bound {
 		pv, err := boundDisk(ctx, reader, m.Volume)
 		if err != nil || pv == nil {
 			return nil, err
@@ -66,7 +68,7 @@ func admitting(
 		fits, err := required.Match(&n)
 		s := c.Nodes[n.Name]
 		open := s.Ready && !s.Unschedulable && !s.Repels
-		return err != nil || !fits || !open || m.Volume != nil && !slices.Contains(hosts, n.Name)
+		return err != nil || !fits || !open || bound && !slices.Contains(hosts, n.Name)
 	}), nil
 }
 

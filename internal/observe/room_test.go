@@ -57,6 +57,12 @@ func TestRoomIsLookedForWhereANodeIsTooSmall(t *testing.T) {
 	admitted := func(m *state.Member) {
 		m.Pod.Tolerations = []corev1.Toleration{{Key: "node-role.kubernetes.io/control-plane", Operator: corev1.TolerationOpExists}}
 	}
+	limits := func(s *v1alpha1.EtcdClusterSpec) {
+		asks(s)
+		r := s.PodTemplate.Spec.Resources
+		r.Limits, r.Requests = r.Requests, nil
+	}
+	unbound := func(m *state.Member) { m.Volume.PersistentVolume = "" }
 	small := node("node-1", "a", "2")
 	for name, row := range map[string]struct {
 		cluster *statetest.Builder
@@ -78,6 +84,12 @@ func TestRoomIsLookedForWhereANodeIsTooSmall(t *testing.T) {
 		"another one has, with a taint that members tolerate":        {infeasible().Spec(tolerates), "", []client.Object{small, node("node-2", "a", "8", tainted)}, true},
 		"another one has, with a taint that admission lets members tolerate": {
 			infeasible().Member(0, admitted), "", []client.Object{small, node("node-2", "a", "8", tainted)}, true,
+		},
+		"a limit alone is asked for as well": {
+			statetest.Formed(3).Spec(limits), "", []client.Object{small, node("node-2", "a", "7900m")}, false,
+		},
+		"a claim that is not bound yet is bound to no node": {
+			infeasible().Member(1, unbound), "a", []client.Object{small, node("node-2", "b", "8")}, true,
 		},
 		"data in a Pod binds it to no node": {ephemeral(), "", []client.Object{small, node("node-2", "b", "8")}, true},
 		"one that is to have more is asked for before it is tried": {

@@ -126,7 +126,8 @@ func authority(c *state.Cluster, secrets secretsByName, side state.Side) state.A
 	return a
 }
 
-// belongsToOther tells that another object controls it. One that nobody controls was left by a predecessor.
+// belongsToOther tells that another object controls it, or that it is about to go. One that nobody controls was left by
+// a predecessor.
 func belongsToOther(c *state.Cluster, obj client.Object) bool {
 	owner := metav1.GetControllerOf(obj)
 	return owner != nil && owner.UID != c.Object.UID || obj.GetDeletionTimestamp() != nil

@@ -121,7 +121,8 @@ type (
 		Name string
 		UID  types.UID
 		Why  string
-		// Force does not wait for the kubelet of a node that is not ready. Only for Pods of removed members.
+		// Force does not wait for the kubelet of a node that is not ready. Only for Pods of removed members, and of those
+		// that a recovery leaves behind.
 		Force bool
 		// Version is recorded on the Volume before: the Pod is created again with it. Both are empty where that is for
 		// the next decision to tell.

@@ -123,6 +123,7 @@ func asksForMore(from, to corev1.ResourceRequirements) bool {
 	return false
 }
 
+// requested is what the API server takes to be requested (pkg/apis/core/v1/defaults.go, SetDefaults_Pod).
 func requested(r corev1.ResourceRequirements) corev1.ResourceList {
 	all := maps.Clone(r.Limits)
 	if all == nil {

@@ -79,7 +79,7 @@ const (
 	// AnnotationSurge marks a member that was added beyond the wanted number, to stand in for members that are moved.
 	AnnotationSurge   = "quorate.dev/surge"
 	AnnotationRetired = "quorate.dev/retired"
-	// AnnotationEvidence on a volume tells that its data is corrupt: it is kept for people to look at.
+	// AnnotationEvidence on a volume tells that its data is corrupt, or made etcd crash: it is kept for people to look at.
 	AnnotationEvidence = "quorate.dev/evidence"
 	// AnnotationGrownFull is when the operator last had the claim's volume expanded because it was full.
 	AnnotationGrownFull = "quorate.dev/grown-full"

@@ -83,14 +83,14 @@ func KeepsImage(before, changed *corev1.Pod) bool {
 func ForgetPatchedContainer(pod *corev1.Pod) { setFlag(pod, AnnotationPatchedContainer, false) }
 
 // ChangeResources gives the Pod the cpu and memory that are wanted, for its subresource "resize". What admission added
-// to it stays.
+// to it stays, and a limit without a request is one as well, as when the Pod was created.
 func ChangeResources(pod *corev1.Pod, c *v1alpha1.EtcdCluster) {
 	container := etcdContainer(pod)
 	if container == nil {
 		return
 	}
 	wanted := containerResources(podTemplateSpec(c).Resources)
-	container.Resources.Requests = mergedQuantities(container.Resources.Requests, wanted.Requests)
+	container.Resources.Requests = mergedQuantities(container.Resources.Requests, requested(wanted))
 	container.Resources.Limits = mergedQuantities(container.Resources.Limits, wanted.Limits)
 }
 
@@ -123,9 +123,9 @@ func RefuseResize(pod *corev1.Pod, c *v1alpha1.EtcdCluster, nodeTooSmall bool) {
 	setAnnotation(pod, AnnotationResizeRefused, record)
 }
 
-// Requests are the cpu and memory that a member's Pod asks for.
+// Requests are the cpu and memory that a member's Pod asks for; where there is a limit alone, that.
 func Requests(c *v1alpha1.EtcdCluster) corev1.ResourceList {
-	return containerResources(podTemplateSpec(c).Resources).Requests
+	return requested(containerResources(podTemplateSpec(c).Resources))
 }
 
 // TemplateHash names a template.
@@ -161,7 +161,8 @@ func readChange(pod *corev1.Pod, p *state.Pod) {
 			p.Resize.Pending = reasonAndMessage("in progress", cond.Message)
 		}
 	}
-	if p.Resize.Pending == "" && p.Running && !seen(pod, container) {
+	// A deletion counts as a generation, too.
+	if p.Resize.Pending == "" && p.Running && pod.DeletionTimestamp == nil && !seen(pod, container) {
 		p.Resize.Pending = "the kubelet has not taken it up yet"
 	}
 }

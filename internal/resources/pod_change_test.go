@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/quorate/quorate/api/v1alpha1"
 	"github.com/quorate/quorate/internal/state"
@@ -131,6 +132,11 @@ func TestResizeIsReadFromThePod(t *testing.T) {
 		"the memory is not there":   {given("50Mi"), state.Resize{Pending: "the kubelet has not taken it up yet"}},
 		"the kubelet lags behind":   {func(p *corev1.Pod) { p.Generation, p.Status.ObservedGeneration = 2, 1 }, state.Resize{Pending: "the kubelet has not taken it up yet"}},
 		"the kubelet has seen it":   {func(p *corev1.Pod) { p.Generation, p.Status.ObservedGeneration = 2, 2 }, state.Resize{}},
+		"it is being deleted, which its kubelet has not seen": {
+			func(p *corev1.Pod) {
+				p.Generation, p.Status.ObservedGeneration, p.DeletionTimestamp = 2, 1, &metav1.Time{}
+			}, state.Resize{},
+		},
 		"Kubernetes once refused it": {
 			func(p *corev1.Pod) { RefuseResize(p, cluster(), false) },
 			state.Resize{Refused: TemplateHash(Applied(cluster(), "3.6.16"))},
@@ -168,5 +174,19 @@ func TestResourcesAreChangedBesideWhatAdmissionAdded(t *testing.T) {
 	}
 	if d := Compare(pod.Annotations[AnnotationApplied], Applied(wanted, "3.6.16")); !d.None() {
 		t.Errorf("still differs: %+v", d)
+	}
+}
+
+// The API server made a request of each limit when the Pod was created; were that left as it was, the QoS class would
+// change, or the request be above the limit.
+func TestALimitAloneIsChangedWithItsRequest(t *testing.T) {
+	pod := runningPod(cluster())
+	pod.Spec.Containers[0].Resources = corev1.ResourceRequirements{Requests: list("1", "1Gi"), Limits: list("1", "1Gi")}
+	for _, memory := range []string{"2Gi", "512Mi"} {
+		ChangeResources(pod, cluster(amounts(nil, list("1", memory))))
+		want := corev1.ResourceRequirements{Requests: list("1", memory), Limits: list("1", memory)}
+		if diff := cmp.Diff(want, pod.Spec.Containers[0].Resources); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", memory, diff)
+		}
 	}
 }

@@ -8,8 +8,8 @@ type Disk struct {
 	Gone bool
 	// Terminating tells that it is being deleted; it stays as long as the claim does.
 	Terminating bool
-	// Searched tells that Hosts were looked for: only for members that are not healthy, and where the spec limits the
-	// nodes.
+	// Searched tells that Hosts were looked for: only for members that are not healthy or whose node is gone, and where
+	// the spec limits the nodes.
 	Searched bool
 	// Hosts are the existing nodes to which it can be attached, by name.
 	Hosts []string

@@ -204,7 +204,7 @@ type Resize struct {
 	// TooLarge tells that it was refused because the node does not have so much.
 	TooLarge bool
 	// Room tells that a node is known that has as much as the spec asks for and that could run the Pod; only looked for
-	// when the Pod's own node cannot fit it.
+	// when the Pod's own node cannot fit it, or the spec asks for more.
 	Room bool
 }
 
@@ -226,7 +226,7 @@ type Volume struct {
 	Slot  int
 	// Generation of the bootstrap that it belongs to.
 	Generation int64
-	// Token, Size and InitialCluster repeat the latch, so that it can be made anew when it was lost.
+	// Token and Size repeat the latch, so that it can be made anew when it was lost.
 	Token          string
 	Size           int
 	InitialCluster string
@@ -249,7 +249,7 @@ type Volume struct {
 	// Node on which its last Pod ran.
 	Node        string
 	Terminating bool
-	// Lost tells that Kubernetes found the PersistentVolume gone to which the claim was bound.
+	// Lost tells that Kubernetes found the PersistentVolume to which the claim was bound gone, or bound to another claim.
 	Lost bool
 	// Disk is its PersistentVolume; nil when it has none yet, or the operator may not read them.
 	Disk *Disk

@@ -89,8 +89,8 @@ type CA struct {
 	// ID is a hash of its certificates, whose fingerprints are Certificates.
 	ID           string
 	Certificates []string
-	// NotBefore and NotAfter bound the time at which all of its certificates are valid; RenewAt is when two thirds of
-	// that are over.
+	// NotBefore and NotAfter are those of the certificate that expires first; RenewAt is when two thirds of that are
+	// over.
 	NotBefore, RenewAt, NotAfter time.Time
 	// Key tells that the operator holds its private key.
 	Key bool
