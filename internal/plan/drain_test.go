@@ -101,6 +101,11 @@ func TestALearnerThatWasEvictedForGoodIsAddedElsewhere(t *testing.T) {
 			cluster: learner(), step: retire(learner(), 3),
 			blocked: []string{"ScalingDown: learner demo-3 is removed: its volume can be attached only to nodes that take no Pods now (node-3)"},
 		},
+		"the spec admits none of the nodes to which it can be attached": {
+			cluster: learner().With(onNodes(4)).Member(3, func(m *state.Member) { m.Volume.Disk.Unfit = true }), step: retire(learner(), 3),
+			blocked: []string{"ScalingDown: learner demo-3 is removed: its volume can be attached only to nodes that spec.podTemplate " +
+				"does not admit (node-3)"},
+		},
 		"not when it can be attached to another node": {
 			cluster: learner().Member(3, func(m *state.Member) { m.Volume.Disk.Hosts = []string{"node-0", "node-3"} }), blocked: waits,
 		},

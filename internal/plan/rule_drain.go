@@ -52,15 +52,22 @@ func cordoned(c *state.Cluster, m state.Member) bool {
 }
 
 // marooned says that a learner that ran was evicted and cannot come back, because its volume can be attached only to
-// nodes that are cordoned or not ready. It has nothing that the voters lack: another one is added where it can run.
+// nodes that are cordoned or not ready, or that the spec does not admit. It has nothing that the voters lack: another one is added where it can run.
 // Empty when it can come back, or nobody knows.
 func marooned(c *state.Cluster, l state.Member) string {
 	v := l.Volume
 	if v == nil || v.Node == "" || l.Pod == nil || l.Pod.Node != "" || v.Disk == nil || !v.Disk.Searched ||
-		len(v.Disk.Hosts) == 0 || c.Attachable(v, "") {
+		len(v.Disk.Hosts) == 0 {
 		return ""
 	}
-	return "its volume can be attached only to nodes that take no Pods now (" + strings.Join(v.Disk.Hosts, ", ") + ")"
+	switch hosts := " (" + strings.Join(v.Disk.Hosts, ", ") + ")"; {
+	case v.Disk.Unfit:
+		return "its volume can be attached only to nodes that spec.podTemplate does not admit" + hosts
+	case !c.Attachable(v, ""):
+		return "its volume can be attached only to nodes that take no Pods now" + hosts
+	default:
+		return ""
+	}
 }
 
 // drainPatience is how long a learner that runs may keep the single voter, from which it learns, from being evicted.
