@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,6 +25,45 @@ func TestAClusterServesWhileANodeIsDownAndIsWholeAgainAfterwards(t *testing.T) {
 func TestAClusterServesWhileTheNodeOfItsLeaderIsCutOff(t *testing.T) {
 	full(t)
 	nodeFault(t, "partition", "heal", func(c *cluster) string { return c.leader() })
+}
+
+func TestAllNodesRebootAndTheSameMembersComeBack(t *testing.T) {
+	full(t)
+	w := newWorld(t)
+	w.localOnly()
+	c := w.create("demo", spec(3))
+	c.ready()
+	ids, written := c.ids(), c.fill()
+	out, err := w.Run(w.ctx, w.Kubectl("get", "nodes", "-o", "jsonpath={.items[*].metadata.name}")...)
+	w.must(err)
+	nodes := strings.Fields(out)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		for _, node := range nodes {
+			if err := w.Node(ctx, "start", node); err != nil {
+				t.Errorf("bring %s back: %v", node, err)
+			}
+		}
+	})
+	for _, node := range nodes {
+		w.must(w.Node(w.ctx, "kill", node))
+	}
+	w.eventually("waiting until Kubernetes gives all nodes up", settle, func(ctx context.Context) string {
+		states, err := w.Run(ctx, w.Kubectl("get", "nodes", "-o",
+			`jsonpath={.items[*].status.conditions[?(@.type=="Ready")].status}`)...)
+		if err != nil || strings.Contains(states, "True") {
+			return fmt.Sprintf("their conditions Ready are %s (%v)", states, err)
+		}
+		return ""
+	})
+	for _, node := range nodes {
+		w.must(w.Node(w.ctx, "start", node))
+	}
+	c.ready()
+	c.sameMembers(ids)
+	c.holds(written)
+	c.onlyVolumesOfMembers()
 }
 
 func nodeFault(t *testing.T, fault, remedy string, choose func(*cluster) string) {
