@@ -21,6 +21,27 @@ func TestRecoveries(t *testing.T) {
 	}
 	checkInParallel(t, func(r *rapid.T) { recoverySchedule(r, seen) })
 	t.Log(seen)
+	if seen.schedules >= manyRecoveries {
+		checkRecoveries(t, seen)
+	}
+}
+
+// manyRecoveries is the number of schedules from which on every step of a recovery has to have happened.
+const manyRecoveries = 100
+
+// checkRecoveries fails for every step of a recovery, and every action, that never happened.
+func checkRecoveries(t *testing.T, seen *coverage) {
+	t.Helper()
+	for name, reason := range unreached {
+		if kind, what, _ := strings.Cut(name, " "); reason == noRecovery && seen.rules[what]+seen.steps[what] == 0 {
+			t.Errorf("%s %q never happened", kind, what)
+		}
+	}
+	for _, a := range recoveryActions(newWorld(1)) {
+		if seen.actions[a.name] == 0 {
+			t.Errorf("action %q never happened", a.name)
+		}
+	}
 }
 
 func recoverySchedule(r *rapid.T, seen *coverage) {
