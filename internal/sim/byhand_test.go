@@ -52,6 +52,11 @@ func (w *world) undoRefused() bool {
 				return true
 			}
 		}
+	case asked("create a new cluster and move the data"):
+		for _, pod := range view[*corev1.Pod](w.store) {
+			w.editVersion(versionOf(pod.Spec.Containers[0].Image))
+			return true
+		}
 	case asked("set spec.version to a release of 3.7"):
 		w.editVersion("3.7.3")
 	case asked("set spec.version to a later release"), asked("set spec.version to a release of 3.6"):

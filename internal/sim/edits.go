@@ -2,9 +2,11 @@ package sim
 
 import (
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/quorate/quorate/api/v1alpha1"
@@ -89,6 +91,27 @@ func (w *world) editVersion(version string) {
 
 func (w *world) pause(on bool) {
 	w.editSpec(fmt.Sprintf("paused %t", on), func(s *v1alpha1.EtcdClusterSpec) { s.Paused = ptr.To(on) })
+}
+
+// editRepair changes how lost members are replaced; nil is the default.
+func (w *world) editRepair(repair *v1alpha1.RepairSpec) {
+	w.editSpec("repair", func(s *v1alpha1.EtcdClusterSpec) { s.Repair = repair })
+}
+
+// restartAll asks for a plain restart of all members.
+func (w *world) restartAll() {
+	w.editSpec("restartedAt", func(s *v1alpha1.EtcdClusterSpec) { s.RestartedAt = ptr.To(w.now.Format(time.RFC3339)) })
+}
+
+// annotate asks for something once.
+func (w *world) annotate(key, value string) {
+	c := w.cluster()
+	if c == nil || c.Annotations[key] == value {
+		return
+	}
+	w.log("a person sets %s=%s", key, value)
+	metav1.SetMetaDataAnnotation(&c.ObjectMeta, key, value)
+	must(w.store.update(c, false))
 }
 
 // swapReclaimPolicy changes what becomes of the data when the EtcdCluster is deleted.

@@ -35,6 +35,14 @@ func simRuns() int {
 	return n
 }
 
+// runTenth has the test run a tenth of the schedules that the environment asks for.
+func runTenth(t *testing.T) {
+	t.Helper()
+	if runs := simRuns(); runs > 0 {
+		setFlag(t, "rapid.checks", strconv.Itoa(max(1, runs/10/workers())))
+	}
+}
+
 // workers run random schedules side by side.
 func workers() int { return runtime.GOMAXPROCS(0) }
 

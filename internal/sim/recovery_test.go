@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"strconv"
 	"strings"
 	"testing"
 
@@ -16,9 +15,7 @@ import (
 // others, when the environment says how many.
 func TestRecoveries(t *testing.T) {
 	seen := newCoverage()
-	if runs := simRuns(); runs > 0 {
-		setFlag(t, "rapid.checks", strconv.Itoa(max(1, runs/10/workers())))
-	}
+	runTenth(t)
 	checkInParallel(t, func(r *rapid.T) { recoverySchedule(r, seen) })
 	t.Log(seen)
 	if seen.schedules >= manyRecoveries {

@@ -30,7 +30,10 @@ func TestSchedules(t *testing.T) {
 	}
 }
 
-func schedule(r *rapid.T, seen *coverage) {
+func schedule(r *rapid.T, seen *coverage) { scheduleOf(r, seen, actionsOf) }
+
+// scheduleOf draws from the actions that there are for such a cluster.
+func scheduleOf(r *rapid.T, seen *coverage, actionsOf func(w *world, ephemeral bool) []action) {
 	w := newWorld(4)
 	defer w.endOperations()
 	w.seen.schedules = 1
@@ -167,6 +170,7 @@ func settle(w *world) {
 	w.log("the faults end")
 	w.faults = nil
 	w.hibernate(false)
+	w.editRepair(nil)
 	w.endMaintenance()
 	for _, node := range w.kube.nodes {
 		if w.kube.down[node] {
