@@ -202,24 +202,28 @@ func TestABadImageStopsAtOneMemberAndIsMendedByAnEdit(t *testing.T) {
 		return "there is none"
 	})
 	c.staysSo("the other members are to be left alone", 8*time.Second, func(context.Context) string {
-		for name, now := range c.incarnations() {
-			if name != broken && now != before[name] {
-				return fmt.Sprintf("%s is %+v, before %+v", name, now, before[name])
-			}
-		}
-		return ""
+		return c.othersTouched(before, broken)
 	})
 	w.goesOn()
 	c.edit(func(s *v1alpha1.EtcdClusterSpec) { s.Image = nil })
 	c.ready()
-	for name, now := range c.incarnations() {
-		if name != broken && now != before[name] {
-			t.Errorf("%s was restarted: %+v, before %+v", name, now, before[name])
-		}
+	if others := c.othersTouched(before, broken); others != "" {
+		t.Error(others)
 	}
 	c.sameMembers(ids)
 	w.nothingLost()
 	w.gapAtMost(tolerable)
+}
+
+// othersTouched names a member other than this one whose Pod or container is another than before; empty when there is none.
+func (c *cluster) othersTouched(before incarnations, besides string) string {
+	c.t.Helper()
+	for name, now := range c.incarnations() {
+		if name != besides && now != before[name] {
+			return fmt.Sprintf("%s was restarted: it is %+v, before %+v", name, now, before[name])
+		}
+	}
+	return ""
 }
 
 func TestAnImageThatSomebodyRewritesCausesNoLoop(t *testing.T) {
