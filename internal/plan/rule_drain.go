@@ -52,8 +52,8 @@ func cordoned(c *state.Cluster, m state.Member) bool {
 }
 
 // marooned says that a learner that ran was evicted and cannot come back, because its volume can be attached only to
-// nodes that are cordoned or not ready, or that the spec does not admit. It has nothing that the voters lack: another one is added where it can run.
-// Empty when it can come back, or nobody knows.
+// nodes that are cordoned or not ready, or that the spec does not admit. It has nothing that the voters lack: another
+// one is added where it can run. Empty when it can come back, or nobody knows.
 func marooned(c *state.Cluster, l state.Member) string {
 	v := l.Volume
 	if v == nil || v.Node == "" || l.Pod == nil || l.Pod.Node != "" || v.Disk == nil || !v.Disk.Searched ||
