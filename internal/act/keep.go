@@ -29,10 +29,18 @@ func applyServices(ctx context.Context, w *writer, s plan.ApplyServices) error {
 		desired = append(desired, resources.MemberService(w.cluster, slot))
 	}
 	wanted := map[string]bool{}
-	var refused error // the clients' Service, as a user edited it, keeps no member from its own
+	var refused, waiting error // the clients' Service, as a user edited it, keeps no member from its own
 	for _, d := range desired {
 		wanted[d.Name] = true
-		refused = errors.Join(refused, w.apply(ctx, keptService(d)))
+		err, going := w.apply(ctx, keptService(d)), (*RefusedError)(nil)
+		if errors.As(err, &going) {
+			waiting = err
+			continue
+		}
+		refused = errors.Join(refused, err)
+	}
+	if refused == nil {
+		refused = waiting // one that is about to go must not hide what is wrong with another
 	}
 	if refused != nil || !s.Prune {
 		return refused

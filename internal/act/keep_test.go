@@ -2,6 +2,7 @@ package act
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	policyv1 "k8s.io/api/policy/v1"
@@ -112,5 +113,20 @@ func TestABudgetThatWasRaisedUnseenIsNotLowered(t *testing.T) {
 	var after policyv1.PodDisruptionBudget
 	if err := w.api.Get(t.Context(), key, &after); err != nil || after.Spec.MinAvailable.IntValue() != 4 {
 		t.Errorf("the budget is %v (%v), want it as it was raised", after.Spec.MinAvailable, err)
+	}
+}
+
+func TestAServiceThatIsBeingDeletedHidesNothingThatIsWrongWithAnother(t *testing.T) {
+	w := memberWorld(t)
+	going, foreign := resources.ClientService(w.kept.Cluster), resources.PeerService(w.kept.Cluster)
+	going.Finalizers, foreign.OwnerReferences, foreign.Labels = []string{"example.com/hold"}, nil, nil
+	w.create(going, foreign)
+	if err := w.api.Delete(t.Context(), going); err != nil {
+		t.Fatal(err)
+	}
+	err, waits := w.do(w.observe(), plan.ApplyServices{Clients: true}), (*RefusedError)(nil)
+	conflict.check(t, err)
+	if errors.As(err, &waits) {
+		t.Errorf("only this is told: %v", waits)
 	}
 }
