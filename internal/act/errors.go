@@ -22,8 +22,8 @@ var errChanged = errors.New("changed since it was observed")
 
 var errNamespaceGone = errors.New("the namespace is being deleted")
 
-// RefusedError means that the live state, unlike the cache, forbids the step, or that Kubernetes does not let it be done
-// yet: what it waits for is in Blocked. Step is nil when only one of its objects waits.
+// RefusedError means that the live state, unlike the cache, forbids the step, or that Kubernetes does not let it be
+// done yet: what it waits for is in Blocked. Step is nil when only one of its objects waits.
 type RefusedError struct {
 	Step    plan.Step
 	Blocked []plan.Blocked
